@@ -1,0 +1,408 @@
+"""The conditional GAN: a generator and a discriminator that know the same classes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from condswap import hub, pretrained
+from condswap.component import Bottleneck, Decoder, Discriminator, Encoder, build
+from condswap.errors import ConfigError, DataError, ShapeError
+from condswap.generator import AnyLabel, Generator, check_classes, check_part
+from condswap.losses import blur_mask
+from condswap.model_card import model_card
+from condswap.objective import Objective
+from condswap.parts import (
+    ConvDecoder,
+    ConvEncoder,
+    CrossAttentionBottleneck,
+    MLPBottleneck,
+    MLPDiscriminator,
+    PaperAttentionBottleneck,
+    PaperDecoder,
+    PaperEncoder,
+    PaperMLPBottleneck,
+    PatchDiscriminator,
+)
+from condswap.types import Image, Mask, Shape
+
+FORMAT = 1  # of config.json; raised when an older condswap could not read a new file
+
+
+class CGAN(nn.Module):
+    """A conditional GAN that shows a face as any of its classes.
+
+    Args:
+        encoder: image to features.
+        bottleneck: features to the features of the class to show.
+        decoder: features to a face.
+        discriminator: tells real pictures of a class from made ones.
+        classes: the names of the people (or styles, or objects), in the order of their numbers.
+        objective: what training asks of it; None for the default.
+        masked_input: hide everything but the face from the encoder wherever a mask is given.
+
+    Raises:
+        ShapeError: two parts do not fit; the message has both shapes and the cure.
+        ConfigError: a part plays another role or counts other classes, or the names are no names.
+
+    Example:
+        >>> import torch
+        >>> model = CGAN.default(32, classes=["anna", "bob"])
+        >>> model.swap(torch.rand(1, 3, 32, 32), "bob").shape
+        torch.Size([1, 3, 32, 32])
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        bottleneck: Bottleneck,
+        decoder: Decoder,
+        discriminator: Discriminator,
+        *,
+        classes: Sequence[str],
+        objective: Objective | None = None,
+        masked_input: bool = True,
+    ) -> None:
+        super().__init__()
+        self.generator = Generator(encoder, bottleneck, decoder, classes=classes, masked_input=masked_input)
+        check_part(discriminator, Discriminator, len(self.classes))
+        if tuple(discriminator.in_shape) != tuple(decoder.out_shape):
+            raise ShapeError(
+                f"the decoder gives {tuple(decoder.out_shape)} but the discriminator takes "
+                f"{tuple(discriminator.in_shape)}; build it with decoder.out_shape"
+            )
+        self.discriminator = discriminator
+        self.objective = objective or Objective()
+
+    @classmethod
+    def default(cls, image_size: int | Sequence[int], *, classes: Sequence[str], bottleneck: str = "cross_attention") -> Self:
+        """Assemble the network that we recommend.
+
+        Args:
+            image_size: the side of a square picture, or (height, width), in pixels; multiples of 16 up to 96 pixels, of 32
+                up to 192, and so on, so that the code is four to seven places high.
+            classes: the names of the classes.
+            bottleneck: "cross_attention" or "mlp".
+
+        Raises:
+            ShapeError: the size does not divide; the message says which sizes do.
+            ConfigError: the bottleneck is not known.
+
+        Example:
+            >>> CGAN.default(64, classes=["anna", "bob"], bottleneck="mlp").classes
+            ('anna', 'bob')
+        """
+        num_classes, height, width = len(check_classes(classes)), *_size(image_size)
+        kinds = {"cross_attention": CrossAttentionBottleneck, "mlp": MLPBottleneck}
+        stages = max(2, (min(height, width) // 4).bit_length() - 1)
+        channels = 16 if max(height, width) < 128 else 24
+        encoder = ConvEncoder((3, height, width), width=channels, stages=stages)
+        middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
+        decoder = ConvDecoder(middle.out_shape, num_classes=num_classes, width=2 * channels, stages=stages)
+        discriminator = PatchDiscriminator(decoder.out_shape, num_classes=num_classes, stages=min(stages, 3))
+        return cls(encoder, middle, decoder, discriminator, classes=classes)
+
+    @classmethod
+    def paper(cls, image_size: int | Sequence[int], *, classes: Sequence[str], bottleneck: str = "mlp") -> Self:
+        """Assemble the network of the paper with its losses, to compare with; train it with `TrainerConfig.paper()`.
+
+        Args:
+            image_size: the side of a square picture, or (height, width), in pixels; multiples of 32. The paper's is 512.
+            classes: the names of the classes.
+            bottleneck: "mlp" or "attention".
+
+        Raises:
+            ShapeError: the size does not divide; the message says which sizes do.
+            ConfigError: the bottleneck is not known.
+
+        Example:
+            >>> CGAN.paper(64, classes=["anna", "bob"]).objective.dssim
+            200.0
+        """
+        num_classes, height, width = len(check_classes(classes)), *_size(image_size)
+        kinds = {
+            "mlp": PaperMLPBottleneck,
+            "attention": PaperAttentionBottleneck,
+            "cross_attention": PaperAttentionBottleneck,  # the paper's own word for its self-attention
+        }
+        encoder = PaperEncoder((3, height, width))
+        middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
+        decoder = PaperDecoder(middle.out_shape, num_classes=num_classes)
+        discriminator = MLPDiscriminator(decoder.out_shape, num_classes=num_classes)
+        return cls(
+            encoder, middle, decoder, discriminator, classes=classes, objective=Objective.paper(), masked_input=False
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their numbers."""
+        return self.generator.classes
+
+    @property
+    def image_shape(self) -> Shape:
+        """The shape (3, h, w) of the pictures that the model takes and gives."""
+        return tuple(self.generator.encoder.in_shape)
+
+    def forward(self, image: Image, label: AnyLabel) -> Image:
+        """Show the picture as a class, background and all, as the decoder paints it.
+
+        Args:
+            image: (b, 3, h, w) in [0, 1].
+            label: the class to show: a name, a number, or int64 (b).
+
+        Raises:
+            ShapeError: the picture has another size than the model.
+            DataError: the picture is not in [0, 1], or there is no such class.
+        """
+        self._check(image)
+        return self.generator(image, label).image
+
+    @torch.no_grad()
+    def swap(
+        self, image: Image, to: AnyLabel, *, source: AnyLabel | None = None, mask: Mask | None = None
+    ) -> Image:
+        """Replace the face in a picture by that of a class; the rest of the picture stays.
+
+        Args:
+            image: (b, 3, h, w) in [0, 1].
+            to: the class to show: a name, a number, one of these a picture, int64 (b), or a blend {name: weight}.
+            source: the class of the person in the picture, when known; the model guesses it otherwise.
+            mask: (b, 1, h, w) in [0, 1], 1 = face. Where it is 0 the picture comes back bit for bit; without one the model's own mask is used.
+
+        Returns:
+            (b, 3, h, w) in [0, 1].
+
+        Raises:
+            ShapeError: picture or mask have another size than the model.
+            DataError: the picture is not in [0, 1], or there is no such class.
+            ConfigError: a blend was asked of a part that cannot blend.
+        """
+        self._check(image)
+        if mask is not None and tuple(mask.shape) != (len(image), 1, *image.shape[2:]):
+            raise ShapeError(f"the mask of images {tuple(image.shape)} is {(len(image), 1, *image.shape[2:])}; got {tuple(mask.shape)}")
+        training = self.training
+        self.eval()
+        try:
+            face = self.generator(image, to, source, mask)
+        finally:
+            self.train(training)
+        region = face.mask if mask is None else face.mask * mask
+        soft = (2 * blur_mask(region, fraction=0.02) - 1).clamp(0, 1)  # fades out before the edge, not across it
+        if mask is not None:
+            soft = soft * (mask > 0)
+        return torch.where(soft > 0, torch.lerp(image, face.image.to(image.dtype), soft.to(image.dtype)), image)
+
+    def add_class(self, name: str) -> None:
+        """Make room for one more class; the outputs for the others stay as they are until training goes on.
+
+        The new class starts as the mean of the others. A trainer made before does not know it: make a new one.
+
+        Args:
+            name: not one of `classes` yet.
+
+        Raises:
+            ConfigError: the name is taken, or a part cannot grow.
+
+        Example:
+            >>> model = CGAN.default(32, classes=["anna", "bob"])
+            >>> model.add_class("carl")
+            >>> model.classes
+            ('anna', 'bob', 'carl')
+        """
+        classes = check_classes([*self.classes, name])
+        generator = self.generator
+        parts = (generator.encoder, generator.bottleneck, generator.decoder, self.discriminator)
+        for part in parts:
+            part.check_growth()
+        for part in parts:
+            part.add_class()
+        generator.classes = classes
+
+    def config(self) -> dict[str, Any]:
+        """Give everything but the weights, as JSON.
+
+        Raises:
+            ConfigError: a part has an argument that cannot be written down; it is named.
+        """
+        return {
+            "condswap": FORMAT,
+            "classes": list(self.classes),
+            "masked_input": self.generator.masked_input,
+            "encoder": self.generator.encoder.config(),
+            "bottleneck": self.generator.bottleneck.config(),
+            "decoder": self.generator.decoder.config(),
+            "discriminator": self.discriminator.config(),
+            "objective": self.objective.config(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Assemble the model that `config` describes, with fresh weights.
+
+        Raises:
+            ConfigError: it is no config of ours, is newer than this library, or names a part that is not known here.
+        """
+        if not isinstance(config, Mapping) or not isinstance(config.get("condswap"), int):
+            raise ConfigError("this is not the config of a condswap model: it has no number under 'condswap'")
+        if config["condswap"] > FORMAT:
+            raise ConfigError(
+                f"this config has format {config['condswap']}, and this condswap reads up to {FORMAT}; "
+                "update with `pip install -U condswap`"
+            )
+        needed = {"classes", "masked_input", "encoder", "bottleneck", "decoder", "discriminator", "objective"}
+        missing = sorted(needed - set(config))
+        unknown = sorted(set(config) - needed - {"condswap", "weights", "training"})
+        if missing or unknown:
+            raise ConfigError(f"the config lacks {missing} and has {unknown} that are not known here; was it edited or cut off?")
+        if not isinstance(config["classes"], list) or not isinstance(config["masked_input"], bool):
+            raise ConfigError("the config's classes are not a list of names, or its masked_input is not true or false")
+        return cls(
+            build(config["encoder"], Encoder),
+            build(config["bottleneck"], Bottleneck),
+            build(config["decoder"], Decoder),
+            build(config["discriminator"], Discriminator),
+            classes=config["classes"],
+            objective=Objective.from_config(config["objective"]),
+            masked_input=config["masked_input"],
+        )
+
+    def save_pretrained(self, folder: str | Path, *, consent: str | None = None, license: str | None = None) -> None:
+        """Save the model to a folder: config.json, model.safetensors and README.md, the model card.
+
+        A file is written whole or not at all. A README.md that somebody else wrote is left alone.
+
+        Args:
+            folder: made if it is not there.
+            consent: who agreed to be shown, and how; goes into the card.
+            license: under which the model is given, as the Hub abbreviates it, such as "mit"; goes into the card.
+
+        Raises:
+            ConfigError: a part cannot be written down; nothing is written then.
+            DataError: the disk refuses; what was there before stays.
+        """
+        config = self.config()
+        card = model_card(
+            classes=self.classes,
+            image_size=(self.image_shape[1], self.image_shape[2]),
+            parts={role: config[role]["type"] for role in ("encoder", "bottleneck", "decoder", "discriminator")},
+            training=None,
+            consent=consent,
+            license=license,
+        )
+        pretrained.save(Path(folder), config=config, tensors=self.state_dict(), card=card)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        subfolder: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        dtype: torch.dtype | None = None,
+        device: str | torch.device | None = None,
+    ) -> Self:
+        """Load a model from a folder or from the Hugging Face Hub, ready to swap.
+
+        Nothing is unpickled, no code is fetched, and a file that is cut off, foreign, newer or does not fit is refused.
+
+        Args:
+            name: a folder, or "user/name" on the Hub. A folder that is there goes first.
+            revision: a branch, tag or commit on the Hub.
+            subfolder: where in the folder or repository the model lies.
+            token: for a private repository; None takes the one you logged in with.
+            cache_dir: where downloads are kept; None for the Hub client's own place.
+            dtype: of the weights; None leaves them as saved.
+            device: where the weights go; None for the CPU.
+
+        Raises:
+            HubError: there is no such folder or repository, or it cannot be reached.
+            ConfigError: config.json is not ours, newer, or names a part that is not imported.
+            DataError: a file is cut off or changed.
+            ShapeError: the weights do not fit the config.
+        """
+        folder = pretrained.find(name, revision=revision, subfolder=subfolder, token=token, cache_dir=cache_dir)
+        model = pretrained.load(folder, cls.from_config)
+        return model.to(device=device, dtype=dtype).eval()
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        consent: str | None = None,
+        license: str | None = None,
+        private: bool = True,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        message: str = "Upload a condswap model",
+    ) -> str:
+        """Publish the model on the Hugging Face Hub, in one commit.
+
+        Args:
+            repo_id: "user/name"; made if it is not there.
+            consent: who agreed to be shown, and how. Without it nothing is published.
+            license: under which the model is given, as the Hub abbreviates it, such as "mit".
+            private: whether a repository that is made now is private.
+            token: None takes the one you logged in with.
+            revision: the branch to commit to; made if it is not there.
+            message: of the commit.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ConfigError: there is no statement of consent, or no licence.
+            HubError: the Hub refuses or cannot be reached.
+        """
+        for value, what in ((consent, "consent"), (license, "license")):
+            if not isinstance(value, str) or not value.strip():
+                raise ConfigError(
+                    f"a model that shows people is published with their consent and a licence; {what} is {value!r}: say, for "
+                    'instance, push_to_hub(..., consent="Both people agreed in writing", license="cc-by-nc-4.0")'
+                )
+        with pretrained.scratch() as folder:
+            self.save_pretrained(folder, consent=consent, license=license)
+            return hub.publish(
+                folder, repo_id, files=pretrained.FILES, private=private, token=token, revision=revision, message=message
+            )
+
+    def _check(self, image: Image) -> None:
+        """Refuse pictures of another size or range."""
+        shape = self.image_shape
+        if not isinstance(image, torch.Tensor) or image.ndim != 4 or tuple(image.shape[1:]) != shape:
+            got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
+            hint = "; add the batch dimension with image[None]" if got == shape else "; resize the pictures"
+            raise ShapeError(f"the model takes images (b, {', '.join(map(str, shape))}) and got {got}{hint}")
+        check_range(image)
+
+
+def check_range(image: Image) -> None:
+    """Refuse pictures that are not float in [0, 1].
+
+    Raises:
+        DataError: with the values found and what to do.
+    """
+    if not image.is_floating_point():
+        raise DataError(f"images are float in [0, 1] and these are {image.dtype}; use image.float() / 255")
+    if image.numel() == 0:
+        return
+    low, high = (float(end) for end in torch.aminmax(image))
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # false for NaN, too
+        cure = "divide by 255" if high > 2 else "shift to [0, 1]" if low < 0 else "check how they were read"
+        raise DataError(f"images are in [0, 1] and these go from {low:.4g} to {high:.4g}; {cure}")
+
+
+def _size(image_size: int | Sequence[int]) -> tuple[int, int]:
+    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 16 for side in sides):
+        raise ShapeError(f"image_size is the side in pixels, or (height, width), from 16 up; got {image_size!r}")
+    return sides[0], sides[1]
+
+
+def _choose(kinds: Mapping[str, Any], word: str) -> Any:
+    if word not in kinds:
+        raise ConfigError(f"bottleneck is {word!r}; known here: {', '.join(kinds)}")
+    return kinds[word]

@@ -1,0 +1,7 @@
+"""Faces to train on: a folder of pictures, procedural toy faces, and the changes that make more of them."""
+
+from condswap.data.augment import Augmentation
+from condswap.data.face_folder import FaceFolder
+from condswap.data.toy_faces import ToyFaces
+
+__all__ = ["Augmentation", "FaceFolder", "ToyFaces"]

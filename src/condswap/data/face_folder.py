@@ -1,0 +1,264 @@
+"""A folder of face pictures, one folder a class, as a dataset."""
+
+import operator
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from condswap.decoding import decode_mask, decode_picture, require_pillow
+from condswap.errors import ConfigError, DataError
+from condswap.progress import Progress
+from condswap.types import Item
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_OTHER_SUFFIXES = (".avif", ".bmp", ".gif", ".heic", ".jfif", ".jp2", ".jxl", ".tif", ".tiff")
+_MASK = ".mask.png"
+_SMALLEST = 16
+
+
+class _Entry(NamedTuple):
+    """One picture: its file, its mask's file, its class, whether anything said where the face is, its cache row."""
+
+    path: Path
+    mask: Path | None
+    label: int
+    masked: bool = False
+    row: int = -1
+
+
+class FaceFolder(Dataset[Item]):
+    """The face pictures of `root/<class>/*.{jpg,jpeg,png,webp}` with their masks.
+
+    An item is `{"image": float32 (3, s, s) RGB in [0, 1], "mask": float32 (1, s, s) in [0, 1], "label": int}`; items
+    are in the order of their classes, then of their names. The mask of `name.jpg` is `name.mask.png` beside it, or else
+    the picture's alpha channel, or else all ones: those pictures are listed in `without_mask`.
+
+    Every file is read once here, so that a picture that cannot be used is known before training: it is left out and
+    listed in `unreadable` as (path, reason). `classes` chooses and orders the folders; None takes all, sorted.
+    `image_size` is the side of the squares. `cache` is how many bytes of decoded pictures stay in memory; the others
+    are decoded again at each access. Folders in a class's folder are not entered.
+
+    Raises `DataError` for a folder in which nothing can be used, a class without a usable picture and an unknown class,
+    `ConfigError` for a wrong argument and when Pillow is missing.
+
+    >>> import tempfile, torch
+    >>> from condswap.pictures import save_picture
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     (Path(root) / "ada").mkdir()
+    ...     save_picture(torch.ones(3, 32, 32), Path(root) / "ada" / "one.png")
+    ...     data = FaceFolder(root, image_size=16)
+    >>> data.classes, len(data), tuple(data[0]["image"].shape)
+    (('ada',), 1, (3, 16, 16))
+    """
+
+    classes: tuple[str, ...]
+    """The names of the classes; an item's label is its place in here."""
+    image_size: int
+    """The side of the pictures, in pixels."""
+    unreadable: tuple[tuple[Path, str], ...]
+    """The files that are left out, each with the reason."""
+    paths: list[Path]
+    """The file of each picture."""
+    labels: list[int]
+    """The label of each picture."""
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        image_size: int,
+        classes: Sequence[str] | None = None,
+        cache: int = 2**30,
+    ) -> None:
+        """Find the pictures and read each one once."""
+        for name, value, least in (("image_size", image_size, _SMALLEST), ("cache", cache, 0)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ConfigError(f"{name}={value!r} is not a whole number from {least} on")
+        require_pillow()
+        self.root, self.image_size = Path(root), image_size
+        self.classes = _choose_classes(self.root, classes)
+        entries, problems = [], []
+        for label, name in enumerate(self.classes):
+            found, refused = _list_class(self.root / name, label)
+            entries += found
+            problems += refused
+        rows = min(len(entries), cache // (4 * image_size**2))
+        # One tensor for all: a worker process gets it as one piece of shared memory.
+        self._pixels = torch.empty(rows, 4, image_size, image_size, dtype=torch.uint8)
+        usable, unusable = self._read_all(entries)
+        self._hold(usable)
+        self.unreadable = tuple(sorted(problems + unusable))
+        self._refuse_empty_classes()
+
+    def __len__(self) -> int:
+        """Count the usable pictures."""
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Item:
+        """Give one picture; raises `IndexError` past the end, `DataError` when its file has become unreadable."""
+        place = operator.index(index)
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"there is no picture {place}; this folder has {len(self)}, from 0 to {len(self) - 1}")
+        entry = self._entries[place]
+        if entry.row >= 0:
+            pixels = self._pixels[entry.row]
+        else:
+            try:
+                pixels, _ = _decode(entry, self.image_size)
+            except DataError as error:
+                raise DataError(f"cannot use {entry.path} any more: {error}; build the FaceFolder again") from error
+        values = pixels.float() / 255
+        return {"image": values[:3], "mask": values[3:], "label": entry.label}
+
+    @property
+    def without_mask(self) -> list[Path]:
+        """The pictures whose mask is all ones because nothing says where the face is."""
+        return [entry.path for entry in self._entries if not entry.masked]
+
+    def split(self, *, held_back: float = 0.15) -> tuple["FaceFolder", "FaceFolder"]:
+        """Give the pictures to train on, and the last `held_back` share of every class to measure with.
+
+        The last by name and not a random share: the names of frames run in time order, and a random share of a video
+        would hold back near copies of what is trained on. Nothing is read again and the memory is shared. Each class
+        keeps at least one picture in both; raises `DataError` for a class with a single one.
+        """
+        if not 0 < held_back < 1:
+            raise ConfigError(f"held_back={held_back!r} is not a share between 0 and 1")
+        kept: list[_Entry] = []
+        held: list[_Entry] = []
+        for label, name in enumerate(self.classes):
+            entries = [entry for entry in self._entries if entry.label == label]
+            if len(entries) < 2:
+                raise DataError(f"class {name!r} has {len(entries)} picture, too few to split; add at least one more")
+            cut = len(entries) - min(max(round(held_back * len(entries)), 1), len(entries) - 1)
+            kept += entries[:cut]
+            held += entries[cut:]
+        parts = copy(self), copy(self)
+        parts[0]._hold(kept)
+        parts[1]._hold(held)
+        return parts
+
+    def _hold(self, entries: list[_Entry]) -> None:
+        self._entries = entries
+        self.paths = [entry.path for entry in entries]
+        self.labels = [entry.label for entry in entries]
+
+    def _read_all(self, entries: list[_Entry]) -> tuple[list[_Entry], list[tuple[Path, str]]]:
+        """Decode every picture once, keeping the first ones as far as the memory goes."""
+
+        def read(row: int) -> _Entry | str:
+            try:
+                pixels, masked = _decode(entries[row], self.image_size)
+            except DataError as error:
+                return str(error)
+            if row >= len(self._pixels):
+                return entries[row]._replace(masked=masked)
+            self._pixels[row] = pixels
+            return entries[row]._replace(masked=masked, row=row)
+
+        good: list[_Entry] = []
+        bad: list[tuple[Path, str]] = []
+        # Pillow decodes outside the interpreter's lock, so threads are enough.
+        pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+        try:
+            with Progress(len(entries), title=f"reading {self.root}", delay=2.0) as progress:
+                for row, result in enumerate(pool.map(read, range(len(entries)))):
+                    if isinstance(result, str):
+                        bad.append((entries[row].path, result))
+                    else:
+                        good.append(result)
+                    progress.update(row + 1, f"{len(bad)} unreadable" if bad else "")
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the folder
+        return good, bad
+
+    def _refuse_empty_classes(self) -> None:
+        used = set(self.labels)
+        empty = [name for label, name in enumerate(self.classes) if label not in used]
+        if not empty:
+            return
+        told = [(path, reason) for path, reason in self.unreadable if path.parent.name in empty]
+        reasons = "".join(f"\n  {path}: {reason}" for path, reason in told[:3])
+        more = f"\n  ... and {len(told) - 3} more" if len(told) > 3 else ""
+        if len(empty) == len(self.classes):
+            raise DataError(
+                f"{self.root} has no picture that can be used ({', '.join(_SUFFIXES)} in a folder per class: "
+                f"{', '.join(empty)}); add pictures or mend these{reasons}{more}"
+            )
+        raise DataError(
+            f"class {', '.join(map(repr, empty))} in {self.root} has no picture that can be used; add pictures "
+            f"({', '.join(_SUFFIXES)}), remove the folder, or choose others with classes={reasons}{more}"
+        )
+
+
+def _decode(entry: _Entry, size: int) -> tuple[Tensor, bool]:
+    """Give the pixels (4, size, size) uint8, RGB and mask, with whether anything said where the face is."""
+    colours, alpha = decode_picture(entry.path, image_size=size)
+    masked = True
+    if entry.mask is not None:
+        try:
+            mask = decode_mask(entry.mask, image_size=size)
+        except DataError as error:
+            raise DataError(f"its mask {entry.mask.name}: {error}") from error
+    elif alpha is not None:
+        # An alpha that is opaque everywhere is how programs save a picture without one.
+        mask, masked = alpha, bool((alpha < 255).any())
+    else:
+        mask, masked = torch.full_like(colours[:1], 255), False
+    if not mask.any():
+        raise DataError("its mask is empty: nothing is marked as face; draw it again or delete it")
+    return torch.cat((colours, mask)), masked
+
+
+def _choose_classes(root: Path, chosen: Sequence[str] | None) -> tuple[str, ...]:
+    if isinstance(chosen, str) or (chosen is not None and (not chosen or len(set(chosen)) < len(chosen))):
+        raise ConfigError(f"classes={chosen!r} is not a list of different names, such as ['ada', 'bo']")
+    if not root.is_dir():
+        what = "is a file" if root.exists() else "does not exist"
+        raise DataError(f"{root} {what}; give a folder that has one folder of pictures per class")
+    visible = _visible(root)
+    known = tuple(entry.name for entry in visible if entry.is_dir())
+    if not known:
+        loose = sum(entry.suffix.lower() in _SUFFIXES for entry in visible)
+        if loose:
+            raise DataError(
+                f"{root} has {loose} picture files but no folder per class; move them into a folder named after the "
+                f"person: {root / 'NAME'}"
+            )
+        raise DataError(f"{root} has no folder of pictures; make one per class: {root / 'NAME' / 'picture.jpg'}")
+    if chosen is None:
+        return known
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise DataError(f"{root} has no class {', '.join(map(repr, unknown))}; its classes are {', '.join(known)}")
+    return tuple(chosen)
+
+
+def _list_class(folder: Path, label: int) -> tuple[list[_Entry], list[tuple[Path, str]]]:
+    """Find the pictures of one class, and the files that look like pictures but are none of ours."""
+    files = [entry for entry in _visible(folder) if not entry.is_dir()]
+    masks = {file.name[: -len(_MASK)]: file for file in files if file.name.lower().endswith(_MASK)}
+    pictures = [file for file in files if file.suffix.lower() in _SUFFIXES and not file.name.lower().endswith(_MASK)]
+    problems = [
+        (file, f"{file.suffix} is not read here; convert it to JPEG, PNG or WebP")
+        for file in files
+        if file.suffix.lower() in _OTHER_SUFFIXES
+    ]
+    stems = {picture.stem for picture in pictures}
+    problems += [(file, "a mask without its picture") for stem, file in masks.items() if stem not in stems]
+    return [_Entry(picture, masks.get(picture.stem), label) for picture in pictures], problems
+
+
+def _visible(folder: Path) -> list[Path]:
+    """List what is not hidden in a folder, by name."""
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"cannot look into {folder}: {error.strerror}; allow reading it, or choose another") from error

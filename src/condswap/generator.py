@@ -1,0 +1,167 @@
+"""The generator: encoder, bottleneck and decoder in a row, and the labels that steer them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from condswap.component import Bottleneck, Component, Decoder, Discriminator, Encoder, Face
+from condswap.errors import ConfigError, DataError, ShapeError
+from condswap.types import Image, Label, Mask
+
+AnyLabel: TypeAlias = str | int | Label | Sequence[str | int] | Mapping[str, float]
+
+
+class Generator(nn.Module):
+    """An encoder, a bottleneck and a decoder in a row.
+
+    Args:
+        encoder: image to features.
+        bottleneck: features to the features of the class to show.
+        decoder: features to a face.
+        classes: the names of the classes.
+        masked_input: hide everything but the face from the encoder wherever a mask is given.
+
+    Raises:
+        ShapeError: two neighbours do not fit.
+        ConfigError: a part plays another role, or counts other classes.
+    """
+
+    def __init__(
+        self, encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder, *, classes: Sequence[str], masked_input: bool = True
+    ) -> None:
+        super().__init__()
+        self.classes = check_classes(classes)
+        self.masked_input = masked_input
+        for part, role in ((encoder, Encoder), (bottleneck, Bottleneck), (decoder, Decoder)):
+            check_part(part, role, len(self.classes))
+        _fit("encoder", encoder.out_shape, "bottleneck", bottleneck.in_shape, "encoder.out_shape")
+        _fit("bottleneck", bottleneck.out_shape, "decoder", decoder.in_shape, "bottleneck.out_shape")
+        if tuple(decoder.out_shape) != tuple(encoder.in_shape):
+            raise ShapeError(
+                f"the decoder gives {tuple(decoder.out_shape)} but the encoder takes {tuple(encoder.in_shape)}; give both "
+                "as many stages, so that the picture comes back in its own size"
+            )
+        self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
+
+    def forward(
+        self, image: Image, label: AnyLabel, source: AnyLabel | None = None, mask: Mask | None = None
+    ) -> Face:
+        """Show the picture as another class.
+
+        Args:
+            image: (b, 3, h, w) in [0, 1].
+            label: the class to show: a name, a number, one of these a picture, int64 (b), or a blend.
+            source: the class of the person in the picture; None when unknown.
+            mask: (b, 1, h, w) in [0, 1]; the encoder sees grey where it is 0.
+        """
+        label = self.resolve(label, image)
+        source = None if source is None else self.resolve(source, image)
+        return self.show(self.encode(image, mask), label, source)
+
+    def encode(self, image: Image, mask: Mask | None = None) -> Tensor:
+        """Encode the picture, (b, c, h', w'), with grey outside of the mask when one is given."""
+        if mask is not None and self.masked_input:
+            image = torch.lerp(torch.full_like(image, 0.5), image, mask.to(image.dtype))
+        weight = next(self.encoder.parameters(), None)
+        features: Tensor = self.encoder(image if weight is None else image.to(weight.dtype))
+        return features
+
+    def show(self, features: Tensor, label: Label, source: Label | None) -> Face:
+        """Show features as classes that are resolved already."""
+        shown = self.decoder(self.bottleneck(features, label, source), label)
+        return shown if isinstance(shown, Face) else Face(shown, torch.ones_like(shown[:, :1]))
+
+    def resolve(self, label: AnyLabel, image: Image) -> Label:
+        """Turn a label as people write it into int64 (b), or float (b, n) for a blend.
+
+        Raises:
+            DataError: it names no class of this model; the message names those that there are.
+            ConfigError: a blend was asked of a part that knows whole labels only.
+        """
+        batch, device = len(image), image.device
+        if isinstance(label, Tensor):
+            return self._checked(label, batch)
+        if isinstance(label, Mapping):
+            return self._blend(label).to(device).expand(batch, -1)
+        if isinstance(label, str | int):
+            return torch.full((batch,), self.index(label), device=device)
+        if not isinstance(label, Sequence):
+            raise DataError(f"a label is a name, a number, an int64 tensor (b) or a blend, not {label!r}")
+        if len(label) != batch:
+            raise ShapeError(f"{len(label)} labels for {batch} pictures; give one a picture, or one for all")
+        return torch.tensor([self.index(one) for one in label], device=device)
+
+    def index(self, label: str | int) -> int:
+        """Give the number of a class.
+
+        Raises:
+            DataError: there is no such class.
+        """
+        known = f"known here: {', '.join(f'{n} {name!r}' for n, name in enumerate(self.classes[:20]))}"
+        if isinstance(label, str):
+            if label not in self.classes:
+                raise DataError(f"there is no class {label!r}; {known}")
+            return self.classes.index(label)
+        if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < len(self.classes):
+            raise DataError(f"there is no class {label!r}; {known}")
+        return label
+
+    def _checked(self, label: Tensor, batch: int) -> Tensor:
+        if label.is_floating_point() and tuple(label.shape) == (batch, len(self.classes)):
+            self._can_blend()
+            return label
+        if label.dtype in (torch.bool, torch.complex64) or label.is_floating_point():
+            raise DataError(f"labels are int64 (b), or weights (b, {len(self.classes)}); got {label.dtype} {tuple(label.shape)}")
+        if label.ndim == 0:
+            label = label.expand(batch)
+        if tuple(label.shape) != (batch,):
+            raise ShapeError(f"{batch} pictures need labels ({batch},); got {tuple(label.shape)}")
+        if label.device.type == "cpu" and batch and not 0 <= int(label.min()) <= int(label.max()) < len(self.classes):
+            self.index(int(label.min()) if int(label.min()) < 0 else int(label.max()))
+        return label.long()
+
+    def _blend(self, blend: Mapping[str, float]) -> Tensor:
+        weights = torch.zeros(len(self.classes))
+        for name, weight in blend.items():
+            weights[self.index(name)] = weight
+        if not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
+            raise DataError(f"a blend is made of weights from 0 up, not all 0; got {dict(blend)}")
+        self._can_blend()
+        return weights / weights.sum()
+
+    def _can_blend(self) -> None:
+        for part in (self.bottleneck, self.decoder):
+            if not part.blends:
+                raise ConfigError(
+                    f"{type(part).__name__} takes whole labels only; to blend classes look them up with "
+                    "condswap.parts.ClassEmbedding and set `blends = True` in the class"
+                )
+
+
+def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Check the names of the classes: at least one, all different, none empty."""
+    if isinstance(classes, str) or not all(isinstance(name, str) and name.strip() for name in classes):
+        raise ConfigError(f"classes are the names of the people, such as ['anna', 'bob']; got {classes!r}")
+    names = tuple(classes)
+    if not names or len(set(names)) != len(names):
+        raise ConfigError(f"classes have to be at least one and all different; got {list(names)}")
+    return names
+
+
+def check_part(part: object, role: type[Component], num_classes: int) -> None:
+    """Check that a part plays its role, states its shapes and counts the same classes."""
+    if not isinstance(part, role):
+        raise ConfigError(f"a {role.__name__} is needed here, and {type(part).__name__} is none; subclass condswap.{role.__name__}")
+    needed = ["in_shape"] + (["out_shape"] if role is not Discriminator else []) + (["num_classes"] if role is not Encoder else [])
+    for name in needed:
+        if not hasattr(part, name):
+            raise ConfigError(f"{type(part).__name__} does not state its {name}; set self.{name} in its constructor")
+    if role is not Encoder and part.num_classes != num_classes:
+        raise ConfigError(f"{type(part).__name__} was built for {part.num_classes} classes and the model has {num_classes}")
+
+
+def _fit(first: str, gives: Sequence[int], second: str, takes: Sequence[int], cure: str) -> None:
+    if tuple(gives) != tuple(takes):
+        raise ShapeError(f"the {first} gives {tuple(gives)} but the {second} takes {tuple(takes)}; build it with {cure}")

@@ -1,0 +1,162 @@
+"""The README.md that lies beside a saved swapper: what it is, how to use it, and what it must not be used for.
+
+Everything that a person supplied (names of classes, licence, statement of consent) is quoted for the place where it
+stands, so that it can break neither the YAML of the front matter nor the Markdown below it.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+__all__ = ["is_our_card", "model_card"]
+
+_MARKER = "<!-- condswap writes this card anew at every save; delete this line to keep your own words -->"
+_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+_TAGS = ("condswap", "face-swap", "conditional-gan", "image-to-image", "safetensors", "synthetic-media")
+
+# The Hub refuses a card whose `license` it does not know; any other one is `other` with a `license_name`.
+# fmt: off
+_KNOWN_LICENSES = {
+    "afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "bsl-1.0", "cc",
+    "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-nd-4.0",
+    "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0",
+    "creativeml-openrail-m", "epl-2.0", "eupl-1.2", "gpl", "gpl-2.0", "gpl-3.0", "isc", "lgpl", "lgpl-2.1",
+    "lgpl-3.0", "mit", "mpl-2.0", "ms-pl", "openrail", "openrail++", "other", "unknown", "unlicense", "wtfpl", "zlib",
+}
+# fmt: on
+
+
+def model_card(
+    *,
+    classes: Sequence[str],
+    image_size: tuple[int, int],
+    parts: Mapping[str, str],
+    training: Mapping[str, str | int | float] | None,
+    consent: str | None,
+    license: str | None,
+    repo_id: str | None = None,
+) -> str:
+    """Write the README.md of a saved swapper.
+
+    Args:
+        classes: names of the classes, in the order of their numbers.
+        image_size: (height, width) in pixels.
+        parts: what each role is, such as `{"encoder": "ConvEncoder"}`.
+        training: how it was trained, such as `{"steps": 2000}`, or None when that is not known.
+        consent: the statement that the people shown agreed; None or blank says clearly that there is none.
+        license: an identifier such as `"cc-by-nc-4.0"`, or the name of any other licence; None or blank for none.
+        repo_id: where it is published, for the usage snippet.
+
+    Example:
+        >>> card = model_card(classes=["ann", "bob"], image_size=(64, 64), parts={"encoder": "ConvEncoder"},
+        ...                   training=None, consent=None, license="MIT")
+        >>> card.splitlines()[:3]
+        ['---', 'library_name: "condswap"', 'license: "mit"']
+        >>> is_our_card(card)
+        True
+    """
+    consent, license = (consent or "").strip(), (license or "").strip()
+    height, width = image_size
+    people = ", ".join(f"{number}: {_plain(name)}" for number, name in enumerate(classes))
+    sections = [
+        f"{_front_matter(license)}\n\n{_MARKER}",
+        "# A face swapper made with condswap",
+        f"This model shows the face in a picture as one of the {len(classes)} classes that it was trained on. It is a "
+        "conditional GAN: one network for all classes, told by a label which of them to show.",
+        "## Use",
+        _usage(classes, width=width, height=height, repo_id=repo_id),
+        "The picture holds one aligned face, as float32 RGB from 0 to 1, (batch, 3, height, width).",
+        "## What is in it",
+        f"Classes: {people or 'none'}.",
+        f"Image size: {height} x {width} pixels (height x width).",
+        _table("part", "type", parts),
+        "## Training",
+        _table("setting", "value", training) if training else "How it was trained was not recorded.",
+        "## Consent",
+        f"Statement of whoever made this model: {_plain(consent)}"
+        if consent
+        else "**No statement of consent was given: this model is not for publication.** Whoever passes it on needs the "
+        "consent of every person whose face it shows.",
+        "## Licence",
+        f"Given under: {_plain(license)}" if license else "No licence was given; ask whoever made this model first.",
+        "## What it must not be used for",
+        "- No picture or video of a person who did not consent to it; above all no sexual or degrading one.\n"
+        "- No deception: no fraud, no false evidence, no words put into mouths, no passing of identity checks.\n"
+        "- Whoever shows its pictures says, where they are shown, that they are synthetic.",
+        "## Marking",
+        "Every picture that this model makes is synthetic: a real picture with a face made by a trained algorithm. Its "
+        f"IPTC digital source type is `{_SOURCE_TYPE}`. condswap writes that into the files that it makes; a mark in a "
+        "file can be removed, so keep it there and do not rely on its absence.",
+        "## Limits",
+        "A swap may leak the identity of the person in the picture: the result can look like a mixture of both. "
+        "Measure it before relying on it (`condswap evaluate`). Faces, poses and light unlike those of the training "
+        "pictures come out worse; between the frames of a video the face may flicker.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def is_our_card(text: str) -> bool:
+    """Say whether condswap wrote this card, and so may write over it.
+
+    Example:
+        >>> is_our_card("# My own words")
+        False
+    """
+    return _MARKER in (line.strip() for line in text.splitlines())
+
+
+def _front_matter(license: str) -> str:
+    """Give the YAML between its two lines of dashes."""
+    lines = [f"library_name: {_quoted('condswap')}"]
+    if license.lower() in _KNOWN_LICENSES:
+        lines.append(f"license: {_quoted(license.lower())}")
+    elif license:
+        name = re.sub(r"[^a-z0-9.]+", "-", license.lower())[:60].strip("-.")
+        lines += [f"license: {_quoted('other')}", f"license_name: {_quoted(name or 'unnamed')}"]
+    lines += [f"pipeline_tag: {_quoted('image-to-image')}", "tags:", *(f"- {_quoted(tag)}" for tag in _TAGS)]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _usage(classes: Sequence[str], *, width: int, height: int, repo_id: str | None) -> str:
+    """Give the snippet that a reader pastes."""
+    shown = _quoted(classes[-1]) if classes else "0"
+    lines = [
+        "```python",
+        "import torch",
+        "from condswap import CGAN",
+        "",
+        f"model = CGAN.from_pretrained({_quoted(repo_id or 'the/folder/of/this/file')})",
+        f"image = torch.rand(1, 3, {height}, {width})  # your picture",
+        f"swapped = model.swap(image, {shown})",
+        "```",
+    ]
+    return "\n".join(lines)
+
+
+def _table(name: str, value: str, rows: Mapping[str, str | int | float]) -> str:
+    """Give a Markdown table of two columns."""
+    head = [f"| {name} | {value} |", "| --- | --- |"]
+    return "\n".join(head + [f"| {_plain(key)} | {_plain(str(content))} |" for key, content in rows.items()])
+
+
+def _quoted(text: str) -> str:
+    """Quote a string on one line, the same for YAML, JSON and Python."""
+    # Unlike JSON, YAML bears no raw control or format characters, and reads no surrogate pairs.
+    return "".join(_escaped(letter) for letter in json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
+
+
+def _plain(text: str) -> str:
+    """Give a text as one line that Markdown shows as it is; it must not begin a line of its own.
+
+    What does not print is shown as the replacement character, so that no text can hide or reverse another.
+    """
+    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+    line = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line)
+    # Entities, not backslashes: what sanitises HTML before Markdown is read knows no backslash.
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,64 @@
+"""Decoders."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from condswap.component import Decoder, Face
+from condswap.errors import ConfigError
+from condswap.parts.layers import ClassEmbedding, Modulation, ResidualBlock, Upscale, image_shape, initialise
+from condswap.types import Features, Label
+
+
+class ConvDecoder(Decoder):
+    """Doubles the features up to a face, with an image head and a mask head.
+
+    Args:
+        in_shape: (c, h, w) of the bottleneck's features.
+        num_classes: how many classes there are.
+        width: channels at half the picture's size; they double towards the features, up to four times that.
+        stages: how often the size is doubled; as many as the encoder halves.
+        modulation: how the class acts on the features: "adain", "film" or "none"; see `Modulation`.
+        embedding: numbers in the embedding of a class.
+
+    Example:
+        >>> ConvDecoder((64, 4, 4), num_classes=2).out_shape
+        (3, 64, 64)
+    """
+
+    blends = True
+
+    def __init__(
+        self,
+        in_shape: Sequence[int],
+        *,
+        num_classes: int,
+        width: int = 32,
+        stages: int = 4,
+        modulation: str = "adain",
+        embedding: int = 64,
+    ) -> None:
+        super().__init__()
+        if stages < 1:
+            raise ConfigError(f"stages is {stages}; a decoder doubles the size at least once")
+        self.in_shape = image_shape(in_shape, multiple=1, part="ConvDecoder")
+        self.out_shape = (3, self.in_shape[1] << stages, self.in_shape[2] << stages)
+        self.num_classes = num_classes
+        self.embedding = ClassEmbedding(num_classes, (embedding,))
+        widths = [self.in_shape[0], *(width * min(2 ** (stages - 2 - stage), 4) for stage in range(stages - 1))]
+        pairs = list(zip(widths, widths[1:], strict=False))
+        self.upscales = nn.ModuleList(Upscale(wide, narrow) for wide, narrow in pairs)
+        self.modulations = nn.ModuleList(Modulation(w, embedding=embedding, kind=modulation) for w in widths[1:])
+        self.blocks = nn.ModuleList(ResidualBlock(w, embedding=embedding, modulation=modulation) for w in widths[1:])
+        self.heads = Upscale(widths[-1], 4)  # red, green, blue and the mask
+        initialise(self)
+
+    def forward(self, features: Features, label: Label) -> Face:
+        """Show the features as the class."""
+        embedding = self.embedding(label).to(features.dtype)
+        for upscale, modulation, block in zip(self.upscales, self.modulations, self.blocks, strict=True):
+            features = block(F.leaky_relu(modulation(upscale(features), embedding), 0.1), embedding)
+        shown = torch.sigmoid(self.heads(features).float())
+        return Face(shown[:, :3], shown[:, 3:])

@@ -1,0 +1,158 @@
+"""A model as a folder: config.json, model.safetensors and README.md.
+
+The config carries the checksum of the weights, so that a folder whose files do not belong together is refused.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from condswap import hub
+from condswap.errors import CondswapError, ConfigError, DataError, HubError, ShapeError
+from condswap.files import write_atomically
+from condswap.model_card import is_our_card
+
+CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
+_Model = TypeVar("_Model", bound=nn.Module)
+
+
+def save(folder: Path, *, config: Mapping[str, Any], tensors: Mapping[str, Tensor], card: str) -> None:
+    """Write a model; the config comes last, since it vouches for the weights."""
+    weights = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"format": "pt"})
+    described = {**config, "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}}
+    text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {error.strerror}; give the path of a folder") from error
+    readme = folder / CARD
+    write_atomically(folder / WEIGHTS, weights)
+    if not readme.exists() or is_our_card(readme.read_text(encoding="utf-8", errors="replace")):
+        write_atomically(readme, card.encode())
+    write_atomically(folder / CONFIG, text.encode())
+
+
+def find(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+) -> Path:
+    """Give the folder of a model: the folder itself, or what was fetched from the Hub under that name."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder / subfolder if subfolder else folder
+    repo_id = str(name)
+    if isinstance(name, Path) or repo_id.count("/") > 1 or repo_id.startswith((".", "/", "~")) or repo_id.endswith("/"):
+        raise HubError(f"there is no folder {repo_id}; give the folder of a saved model, or 'user/name' on the Hub")
+    return hub.fetch(
+        repo_id, files=(CONFIG, WEIGHTS), revision=revision, subfolder=subfolder, token=token, cache_dir=cache_dir
+    )
+
+
+def load(folder: Path, assemble: Callable[[Mapping[str, Any]], _Model]) -> _Model:
+    """Build the model that a folder describes and give it its weights, all of them or none."""
+    config = read_config(folder / CONFIG)
+    try:
+        with torch.random.fork_rng(devices=[]):  # loading a model leaves the caller's random numbers alone
+            model = assemble(config)
+    except CondswapError as error:
+        raise type(error)(f"{folder / CONFIG}: {error}") from error
+    tensors = read_weights(folder / WEIGHTS, config.get("weights"))
+    fit(model, tensors, folder / WEIGHTS)
+    return model
+
+
+def read_config(path: Path) -> Mapping[str, Any]:
+    """Read config.json.
+
+    Raises:
+        ConfigError: it is no JSON object.
+        HubError: it is not there.
+    """
+    try:
+        config = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not JSON ({error}); it was cut off or edited: save or download the model again") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} is not the config of a model but {type(config).__name__}; save or download it again")
+    return config
+
+
+def read_weights(path: Path, vouched: object) -> dict[str, Tensor]:
+    """Read model.safetensors and hold it against the checksum in the config.
+
+    Raises:
+        DataError: it is cut off, no safetensors file, or not the one that was saved with the config.
+        HubError: it is not there.
+    """
+    data = _read(path)
+    cure = "save the model again, or delete the file and download it again"
+    if isinstance(vouched, Mapping) and vouched.get("bytes") != len(data):
+        raise DataError(f"{path} has {len(data)} bytes and its config.json vouches for {vouched.get('bytes')}; {cure}")
+    try:
+        tensors = load_tensors(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is not a whole safetensors file ({error}); {cure}") from error
+    if not isinstance(vouched, Mapping) or vouched.get("sha256") != hashlib.sha256(data).hexdigest():
+        raise DataError(f"{path} is not the file that was saved with its config.json: the checksums differ; {cure}")
+    return tensors
+
+
+def fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Give a model its weights, after every name, shape and kind has been checked.
+
+    Raises:
+        DataError: weights are missing, or there are some that the model does not have.
+        ShapeError: weights have another shape.
+    """
+    own = model.state_dict()
+    missing, extra = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
+    if missing or extra:
+        raise DataError(
+            f"{path} does not belong to this model: it lacks {_few(missing)} and has {_few(extra)} in excess; "
+            "were its parts renamed or changed since it was saved?"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape:
+            raise ShapeError(
+                f"{path}: {name} is {tuple(tensor.shape)} and this model takes {tuple(own[name].shape)}; "
+                "load it with the config.json that it was saved with"
+            )
+        if tensor.is_floating_point() != own[name].is_floating_point():
+            raise DataError(f"{path}: {name} is {tensor.dtype} and this model takes {own[name].dtype}; save the model again")
+    model.load_state_dict(dict(tensors), strict=True, assign=True)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="condswap-") as folder:
+        yield Path(folder)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise HubError(f"there is no {path.name} in {path.parent}; is it the folder of a saved condswap model?") from error
+    except OSError as error:
+        raise HubError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _few(names: list[str]) -> str:
+    if not names:
+        return "nothing"
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,136 @@
+"""How a model is trained, in numbers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from condswap.data.augment import Augmentation
+from condswap.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """How a model is trained; what is asked of it is its `Objective`.
+
+    Attributes:
+        seed: of everything random in training.
+        batch_size: pictures a step, mixed evenly from the classes.
+        learning_rate: of Adam for the generator and for the adversary of the code.
+        discriminator_learning_rate: of Adam for the discriminator.
+        betas: of Adam for the generator.
+        discriminator_betas: of Adam for the discriminator.
+        warm_up: steps in which the learning rates rise from 0.
+        planned_steps: the length of the whole run, when known: the learning rates then fall along a cosine over its
+            second half. None keeps them constant, so that a run may be of any length.
+        average: decay of the running average of the weights that `trainer.model` holds; 0 holds the last weights.
+        clip: largest norm of the generator's and of the discriminator's gradient; None leaves them as they are.
+        precision: "float32", or "bfloat16" for autocast.
+        unmasked: the share of pictures that the encoder sees whole, so that the model works without a mask, too.
+        ramp_up: steps in which the weight of the adversary of the code rises from 0.
+        adversarial_from: the step from which the discriminator takes part.
+        augmentation: how the pictures are varied; `Augmentation.none()` for pictures that need none.
+        workers: processes that read pictures; 0 reads them in this one.
+
+    Raises:
+        ConfigError: a number is out of its range.
+
+    Example:
+        >>> TrainerConfig(seed=0, batch_size=16).learning_rate
+        0.001
+    """
+
+    seed: int = 0
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    discriminator_learning_rate: float = 5e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    discriminator_betas: tuple[float, float] = (0.5, 0.999)
+    warm_up: int = 50
+    planned_steps: int | None = None
+    average: float = 0.995
+    clip: float | None = 5.0
+    precision: str = "float32"
+    unmasked: float = 0.25
+    ramp_up: int = 200
+    adversarial_from: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("seed", "batch_size", "warm_up", "ramp_up", "adversarial_from", "workers"):
+            value, least = getattr(self, name), 1 if name == "batch_size" else 0
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a whole number from {least} up")
+        if self.planned_steps is not None and (not isinstance(self.planned_steps, int) or self.planned_steps < 1):
+            raise ConfigError(f"TrainerConfig.planned_steps is {self.planned_steps!r}; it is a number of steps, or None")
+        for name in ("learning_rate", "discriminator_learning_rate", "clip"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+                raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number above 0")
+        for name in ("average", "unmasked"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value <= 1):
+                raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number from 0 to 1")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ConfigError(f"TrainerConfig.precision is {self.precision!r}; known here: float32, bfloat16")
+        for name in ("betas", "discriminator_betas"):
+            value = tuple(getattr(self, name))
+            if len(value) != 2 or not all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in value):
+                raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is two numbers from 0 to below 1")
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def paper(cls, bottleneck: str = "mlp", *, learning_rate: float = 1e-5, seed: int = 0) -> Self:
+        """Give the settings of the paper: plain Adam of 1e-5, no augmentation, no averaging.
+
+        Args:
+            bottleneck: "mlp" (batches of 64) or "attention" (of 12).
+            learning_rate: the paper's own learns next to nothing in minutes of CPU; 5e-4 was found to.
+            seed: of everything random in training.
+
+        Example:
+            >>> TrainerConfig.paper("attention").batch_size
+            12
+        """
+        return cls(
+            seed=seed,
+            batch_size=64 if bottleneck == "mlp" else 12,
+            learning_rate=learning_rate,
+            discriminator_learning_rate=learning_rate,
+            warm_up=0,
+            average=0.0,
+            clip=None,
+            unmasked=1.0,
+            augmentation=Augmentation.none(),
+        )
+
+    def rate(self, step: int) -> float:
+        """Give the factor of the learning rates at a step, 0 to 1: warm-up, plateau, cosine.
+
+        Example:
+            >>> TrainerConfig(warm_up=10, planned_steps=100).rate(75)
+            0.5
+        """
+        rise = min(1.0, (step + 1) / (self.warm_up + 1))
+        if self.planned_steps is None:
+            return rise
+        late = min(1.0, max(0.0, 2 * step / self.planned_steps - 1))
+        return rise * round(0.5 + 0.5 * math.cos(math.pi * late), 12)
+
+    def config(self) -> dict[str, Any]:
+        """Give the settings as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read what `config` gave.
+
+        Raises:
+            ConfigError: an entry is not known here.
+        """
+        unknown = set(config) - {one.name for one in fields(cls)}
+        if unknown:
+            raise ConfigError(f"the trainer's settings have {sorted(unknown)}, not known here: update condswap")
+        return cls(**{**config, "augmentation": Augmentation(**config["augmentation"])})

@@ -1,0 +1,185 @@
+"""The steps of training as pure functions: batch in, loss and metrics out.
+
+They know no optimizer, device, process or precision, so they run under any other engine as they run under our trainer:
+`show` the batch once, then hand what was shown to the steps.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from condswap.cgan import CGAN
+from condswap.component import Face
+from condswap.losses import MaskedLoss, adversarial_loss, blur_mask, dssim, l1, masked_mean, r1_penalty
+from condswap.types import Batch, Features, Image, Label, Logits, Mask, Shape
+
+Metrics: TypeAlias = dict[str, Tensor]
+Reconstruction: TypeAlias = Callable[[Image, Image, Mask], Tensor] | MaskedLoss
+
+
+class Shown(NamedTuple):
+    """What the generator made of a batch.
+
+    Attributes:
+        face: the picture shown as its own class.
+        composite: that face in the picture, inside the blurred mask.
+        region: where the losses look (b, 1, h, w).
+        features: the encoder's features.
+        swapped: the picture shown as another class, and that class, when the objective asks for it.
+    """
+
+    face: Face
+    composite: Image
+    region: Mask
+    features: Features
+    swapped: tuple[Face, Label] | None
+
+
+class CodeAdversary(nn.Module):
+    """Guesses the class from the encoder's features; the encoder learns to confuse it (Lample et al. 2017, Fader networks).
+
+    It belongs to training as an optimizer does, and is not saved with the model.
+
+    Example:
+        >>> CodeAdversary((16, 4, 4), num_classes=2)(torch.randn(8, 16, 4, 4)).shape
+        torch.Size([8, 2])
+    """
+
+    def __init__(self, in_shape: Shape, *, num_classes: int, width: int = 128) -> None:
+        super().__init__()
+        self.pool = (min(in_shape[1], 8), min(in_shape[2], 8))
+        numbers = in_shape[0] * self.pool[0] * self.pool[1]
+        # The features are brought to unit scale first: shrinking them must not help the encoder.
+        self.scale = nn.BatchNorm1d(numbers, affine=False, track_running_stats=False)
+        self.layers = nn.ModuleList([nn.Linear(numbers, width), nn.Linear(width, width), nn.Linear(width, num_classes)])
+
+    def forward(self, features: Features) -> Logits:
+        """Give logits (b, n) over the classes."""
+        flat = rearrange(F.adaptive_avg_pool2d(features.float(), self.pool), "b c h w -> b (c h w)")
+        hidden: Tensor = self.scale(flat) if len(flat) > 1 else flat
+        for layer in self.layers[:-1]:
+            hidden = F.leaky_relu(layer(hidden), 0.2)
+        logits: Tensor = self.layers[-1](hidden)
+        return logits
+
+
+def show(model: CGAN, batch: Batch, *, seen: tuple[Image, Mask | None] | None = None) -> Shown:
+    """Let the generator show a batch as its own classes, and as others when the objective asks for it.
+
+    Args:
+        model: in training mode.
+        batch: the pictures that should come out, their masks and their labels.
+        seen: the picture and the mask that the encoder gets, when they are not those of the batch: a warped picture, or
+            no mask.
+    """
+    image, mask, label = batch["image"], batch["mask"], batch["label"]
+    features = model.generator.encode(*(seen or (image, mask)))
+    face = model.generator.show(features, label, label)
+    soft = blur_mask(mask, fraction=model.objective.mask_blur)
+    swapped = None
+    if model.objective.swap_adversarial and len(model.classes) > 1:
+        other = (label + torch.randint_like(label, 1, len(model.classes))) % len(model.classes)
+        swapped = model.generator.show(features, other, label), other
+    region = torch.ones_like(soft) if model.objective.whole_image else soft
+    return Shown(face, torch.lerp(image, face.image, soft), region, features, swapped)
+
+
+def generator_step(
+    model: CGAN,
+    batch: Batch,
+    shown: Shown,
+    *,
+    adversarial: bool = True,
+    code_adversary: CodeAdversary | None = None,
+    code_weight: float | None = None,
+    reconstruction: Reconstruction | None = None,
+) -> tuple[Tensor, Metrics]:
+    """Score the generator.
+
+    Args:
+        model: whose objective gives the weights. Take gradients of the generator's weights alone.
+        batch: what `show` was given.
+        shown: what `show` gave.
+        adversarial: whether the discriminator takes part yet.
+        code_adversary: the adversary of the code, when there is one.
+        code_weight: its weight now; None for the objective's.
+        reconstruction: in place of the objective's DSSIM and L1.
+
+    Returns:
+        The loss, and its terms: g/loss, g/reconstruction, and g/mask, g/adversarial, g/swap, g/code where they are asked for.
+    """
+    objective, image, label = model.objective, batch["image"], batch["label"]
+    if reconstruction is None:
+        maps = objective.dssim * dssim(shown.composite, image) + objective.l1 * l1(shown.composite, image)
+        loss = masked_mean(maps, shown.region)
+    else:
+        loss = reconstruction(shown.composite, image, shown.region)
+    metrics = {"g/reconstruction": loss.detach()}
+    terms: dict[str, tuple[float, Tensor]] = {}
+    if objective.mask and shown.face.mask.requires_grad:
+        with torch.autocast(image.device.type, enabled=False):  # PyTorch refuses this loss in half precision
+            terms["g/mask"] = objective.mask, F.binary_cross_entropy(shown.face.mask.float(), batch["mask"].float())
+    verdict = adversarial_loss(objective.adversarial_loss)
+    if objective.adversarial and adversarial:
+        fake = model.discriminator(_looked_at(model, shown.composite, shown.region), label)
+        terms["g/adversarial"] = objective.adversarial, verdict.generator(fake)
+    if shown.swapped is not None and adversarial:
+        face, other = shown.swapped
+        fake = model.discriminator(_looked_at(model, face.image, face.mask.detach()), other)
+        terms["g/swap"] = objective.swap_adversarial, verdict.generator(fake)
+    if code_adversary is not None:
+        weight = objective.code_adversary if code_weight is None else code_weight
+        guess = F.log_softmax(code_adversary(shown.features), dim=1)
+        uniform = -guess.mean() - torch.log(torch.tensor(float(guess.shape[1])))
+        terms["g/code"] = weight, uniform
+    for name, (weight, term) in terms.items():
+        loss = loss + weight * term
+        metrics[name] = term.detach()
+    return loss, {"g/loss": loss.detach(), **metrics}
+
+
+def discriminator_step(model: CGAN, batch: Batch, shown: Shown) -> tuple[Tensor, Metrics]:
+    """Score the discriminator on the real pictures and on what the generator made of them.
+
+    Args:
+        model: whose objective gives the weights.
+        batch: what `show` was given.
+        shown: what `show` gave; no gradient flows into it.
+
+    Returns:
+        The loss and d/loss, d/real and d/fake (mean logits), and d/r1 where it is asked for.
+    """
+    objective, label = model.objective, batch["label"]
+    real = _looked_at(model, batch["image"], shown.region).detach()
+    pictures = [real, _looked_at(model, shown.composite, shown.region).detach()]
+    labels = [label, label]
+    if shown.swapped is not None:
+        face, other = shown.swapped
+        pictures.append(_looked_at(model, face.image, face.mask).detach())
+        labels.append(other)
+    logits = model.discriminator(torch.cat(pictures), torch.cat(labels))
+    genuine, fake = logits[: len(label)], logits[len(label) :]
+    loss = adversarial_loss(objective.adversarial_loss).discriminator(genuine, fake)
+    metrics = {"d/real": genuine.detach().mean(), "d/fake": fake.detach().mean()}
+    if objective.r1:
+        real.requires_grad_()
+        penalty = r1_penalty(model.discriminator(real, label), real)
+        loss, metrics["d/r1"] = loss + objective.r1 / 2 * penalty, penalty.detach()
+    return loss, {"d/loss": loss.detach(), **metrics}
+
+
+def code_adversary_step(code_adversary: CodeAdversary, batch: Batch, shown: Shown) -> tuple[Tensor, Metrics]:
+    """Score the adversary of the code at guessing the class; no gradient flows into the encoder."""
+    logits = code_adversary(shown.features.detach())
+    loss = F.cross_entropy(logits, batch["label"])
+    right = (logits.detach().argmax(1) == batch["label"]).float().mean()
+    return loss, {"c/loss": loss.detach(), "c/accuracy": right}
+
+
+def _looked_at(model: CGAN, image: Image, region: Mask) -> Image:
+    """Give the part of a picture that the discriminator sees."""
+    return image if model.objective.whole_image else image * region

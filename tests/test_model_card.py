@@ -1,0 +1,153 @@
+"""The model card: what it must say, and that no name can break it."""
+
+import ast
+import re
+
+import pytest
+import yaml
+
+from condswap.model_card import is_our_card, model_card
+
+HOSTILE = [
+    'quote " and backslash \\',
+    "two\nlines\n---\ntags: [evil]",
+    "<script>alert(1)</script>",
+    "![picture](http://example.org/x.png) [link](javascript:alert)",
+    "| a | table |",
+    "*bold* _slanted_ `code` ~~struck~~ $x$",
+    "# heading",
+    "&lt;b&gt;",
+    "colon: value #comment",
+    "\N{LINE SEPARATOR}\x85\x00\x7f\N{RIGHT-TO-LEFT OVERRIDE}\ufeff",
+    "\N{GRINNING FACE} \U000e0001",
+    "\ud800",
+    "```\n# out of the fence\n```",
+]
+
+
+def card(**changes: object) -> str:
+    arguments: dict = {
+        "classes": ["ann", "bob"],
+        "image_size": (64, 96),
+        "parts": {"encoder": "ConvEncoder", "decoder": "ConvDecoder"},
+        "training": {"steps": 2000, "seed": 0},
+        "consent": "Both signed a release.",
+        "license": "cc-by-nc-4.0",
+        "repo_id": "user/swapper",
+    }
+    return model_card(**(arguments | changes))
+
+
+def front_matter(text: str) -> dict:
+    found = re.match(r"---\n(.*?\n)---\n", text, flags=re.DOTALL)
+    assert found
+    return yaml.safe_load(found[1])
+
+
+def body(text: str) -> str:
+    return text.split("\n---\n", 1)[1]
+
+
+def test_the_front_matter_says_what_the_hub_reads():
+    read = front_matter(card())
+    assert read["library_name"] == "condswap"
+    assert read["license"] == "cc-by-nc-4.0"
+    assert read["pipeline_tag"] == "image-to-image"
+    assert {"face-swap", "conditional-gan"} <= set(read["tags"])
+
+
+def test_the_card_says_what_the_model_is_and_how_to_use_it():
+    text = body(card())
+    assert "0: ann, 1: bob" in text
+    assert "64 x 96" in text
+    assert "| encoder | ConvEncoder |" in text
+    assert "| steps | 2000 |" in text
+    assert "Both signed a release." in text
+    assert "from condswap import CGAN" in text
+    assert 'CGAN.from_pretrained("user/swapper")' in text
+    assert "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia" in text
+    assert "did not consent" in text
+    assert "No deception" in text
+    assert "leak the identity" in text
+
+
+def test_the_snippet_is_python():
+    for name in HOSTILE:
+        snippet = re.search(r"```python\n(.*?)\n```\n", card(classes=["ann", name], repo_id=name), flags=re.DOTALL)
+        assert snippet
+        words = [node.value for node in ast.walk(ast.parse(snippet[1])) if isinstance(node, ast.Constant)]
+        assert words.count(name) == 2  # the model's name, and the class to show
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  \n"])
+def test_a_card_without_consent_says_that_the_model_is_not_for_publication(nothing):
+    text = card(consent=nothing)
+    assert "No statement of consent was given: this model is not for publication." in text
+    assert "No statement of consent" not in card()
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("MIT", {"license": "mit"}),
+        ("Apache-2.0", {"license": "apache-2.0"}),
+        ("For research, only: v1.0!", {"license": "other", "license_name": "for-research-only-v1.0"}),
+        ("\N{CJK UNIFIED IDEOGRAPH-6CD5}", {"license": "other", "license_name": "unnamed"}),
+        (None, {}),
+        (" ", {}),
+    ],
+)
+def test_a_licence_that_the_hub_does_not_know_is_named_as_another_one(given, read):
+    found = front_matter(card(license=given))
+    assert {key: value for key, value in found.items() if key.startswith("license")} == read
+
+
+def test_without_training_the_card_says_so():
+    assert "How it was trained was not recorded." in card(training=None)
+    assert "How it was trained was not recorded." not in card()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_can_break_the_card(name):
+    usual = card()
+    for place in (
+        {"classes": ["ann", name]},
+        {"consent": name},
+        {"license": name},
+        {"parts": {name: name}},
+        {"training": {name: name}},
+        {"repo_id": name},
+    ):
+        text = card(**place)
+        text.encode()
+        assert set(front_matter(text)) <= {*front_matter(usual), "license_name"}
+        assert front_matter(text)["tags"] == front_matter(usual)["tags"]
+        assert [line for line in text.splitlines() if line.startswith("#")] == [
+            line for line in usual.splitlines() if line.startswith("#")
+        ]
+        assert [line for line in text.splitlines() if line.startswith("```")] == ["```python", "```"]
+        assert is_our_card(text)
+        outside = re.sub(r"```python\n.*?```", "", body(text), flags=re.DOTALL).replace("<!--", "").replace("-->", "")
+        assert "<" not in outside
+        assert not re.search(r"(?<!\\)\[", outside)
+        assert not re.search(r"(?<!\\)_slanted|(?<!\\)~~|(?<!\\)\$|(?<!\\)`code", outside)
+        for line in outside.splitlines():
+            if line.startswith("|"):
+                assert len(re.findall(r"(?<!\\)\|", line)) == 3  # two columns
+        assert all(letter.isprintable() for letter in text.replace("\n", ""))
+
+
+def test_what_markdown_would_read_is_escaped_so_that_it_shows_as_given():
+    given = r"a\b *c* _d_ [e](f) <g> &amp; `h` | i"
+    line = r"a\\b \*c\* \_d\_ \[e\](f) &lt;g&gt; &amp;amp; \`h\` \| i"
+    assert f"Statement of whoever made this model: {line}\n" in card(consent=given)
+
+
+def test_a_card_of_somebody_else_is_not_ours():
+    text = card()
+    edited = "\n".join(line for line in text.splitlines() if not line.startswith("<!-- condswap"))
+    assert is_our_card(text)
+    assert is_our_card(text.replace("\n", "\r\n"))
+    assert not is_our_card(edited)
+    assert not is_our_card("")
+    assert not is_our_card("# A swapper\n\nMade with condswap.\n")
