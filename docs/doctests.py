@@ -19,9 +19,5 @@ class Doctests(Extension):
 
 
 def fenced(docstring: str) -> str:
-    """Give `docstring` with its doctests between fences.
-
-    >>> fenced("Add.\\n\\n>>> 1 + 1\\n2")
-    'Add.\\n\\n```pycon\\n>>> 1 + 1\\n2\\n```'
-    """
+    """Give `docstring` with its doctests between fences."""
     return DOCTEST.sub(lambda match: f"{match['indent']}```pycon\n{match[0]}\n{match['indent']}```", docstring)

@@ -22,6 +22,7 @@ from toy_folder import make_faces
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 FRONT_PAGE = ROOT / "docs" / "index.md"
+COMMAND_LINE = ROOT / "docs" / "reference" / "command_line.md"
 BLOCK = re.compile(
     r"(?:^<!-- test: (?P<note>.*?) -->\n\s*)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -117,18 +118,34 @@ def test_every_make_target_of_the_readme_exists(readme):
     assert set(named) - set(targets) == set()
 
 
-def test_every_command_and_option_of_the_readme_exists(readme, monkeypatch, capsys):
+def help_of(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
     from condswap.cli import main
 
-    for words in commands(readme, "condswap"):
-        command = [words[0]] if words and not words[0].startswith("-") else []
-        monkeypatch.setattr(sys, "argv", ["condswap", *command, "--help"])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        text = capsys.readouterr()
-        assert stopped.value.code in (0, None), f"condswap {' '.join(command)}: {text.err}"
+    monkeypatch.setattr(sys, "argv", ["condswap", *command, "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    text = capsys.readouterr()
+    assert stopped.value.code in (0, None), f"condswap {' '.join(command)}: {text.err}"
+    return text.out
+
+
+@pytest.mark.parametrize("page", [README, COMMAND_LINE], ids=lambda path: path.name)
+def test_every_command_and_option_that_is_written_down_exists(page, monkeypatch, capsys):
+    for words in commands(page.read_text(encoding="utf-8"), "condswap"):
+        command = words[:1] if words and not words[0].startswith("-") else []
+        known = help_of(command, monkeypatch, capsys)
         for option in [word.split("=")[0] for word in words if word.startswith("-")]:
-            assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text.out), f"{option} of: {' '.join(words)}"
+            assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known), f"{option} of: {' '.join(words)}"
+
+
+def test_every_command_and_option_is_written_down(monkeypatch, capsys):
+    page = COMMAND_LINE.read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## condswap ([\w-]+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    existing = re.findall(r"^ {4}([a-z][\w-]*)(?:\s|$)", help_of([], monkeypatch, capsys), re.MULTILINE)
+    assert sorted(sections) == sorted(existing)
+    for command, section in sections.items():
+        options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", help_of([command], monkeypatch, capsys))) - {"--help"}
+        assert sorted(set(re.findall(r"`(--[a-z][\w-]*)", section))) == sorted(options), f"condswap {command}"
 
 
 def test_the_readme_links_by_reference_so_that_the_site_can_link_elsewhere(readme):

@@ -9,8 +9,9 @@ from torch import nn
 
 from condswap import hub, pretrained
 from condswap.component import Bottleneck, Decoder, Discriminator, Encoder, build
-from condswap.errors import ConfigError, DataError, ShapeError
-from condswap.generator import AnyLabel, Generator, check_classes, check_part
+from condswap.errors import ConfigError, ShapeError
+from condswap.generator import AnyLabel, Generator, check_classes, check_part, evaluating
+from condswap.generator import check_range as check_range
 from condswap.losses import blur_mask
 from condswap.model_card import model_card
 from condswap.objective import Objective
@@ -26,6 +27,7 @@ from condswap.parts import (
     PaperMLPBottleneck,
     PatchDiscriminator,
 )
+from condswap.parts.layers import image_shape
 from condswap.types import Image, Mask, Shape
 
 FORMAT = 1  # of config.json; raised when an older condswap could not read a new file
@@ -81,8 +83,8 @@ class CGAN(nn.Module):
         """Assemble the network that we recommend.
 
         Args:
-            image_size: the side of a square picture, or (height, width), in pixels; multiples of 16 up to 96 pixels, of 32
-                up to 192, and so on, so that the code is four to seven places high.
+            image_size: the side of a square picture, or (height, width), in pixels; multiples of 16 from 64 to 112 pixels, of
+                32 from 128 to 224, and so on, so that the shorter side of the code has four to seven places.
             classes: the names of the classes.
             bottleneck: "cross_attention" or "mlp".
 
@@ -96,7 +98,7 @@ class CGAN(nn.Module):
         """
         num_classes, height, width = len(check_classes(classes)), *_size(image_size)
         kinds = {"cross_attention": CrossAttentionBottleneck, "mlp": MLPBottleneck}
-        stages = max(2, (min(height, width) // 4).bit_length() - 1)
+        stages = _stages(height, width)
         channels = 16 if max(height, width) < 128 else 24
         encoder = ConvEncoder((3, height, width), width=channels, stages=stages)
         middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
@@ -127,7 +129,7 @@ class CGAN(nn.Module):
             "attention": PaperAttentionBottleneck,
             "cross_attention": PaperAttentionBottleneck,  # the paper's own word for its self-attention
         }
-        encoder = PaperEncoder((3, height, width))
+        encoder = PaperEncoder(image_shape((3, height, width), multiple=32, part="CGAN.paper"))
         middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
         decoder = PaperDecoder(middle.out_shape, num_classes=num_classes)
         discriminator = MLPDiscriminator(decoder.out_shape, num_classes=num_classes)
@@ -176,18 +178,15 @@ class CGAN(nn.Module):
 
         Raises:
             ShapeError: picture or mask have another size than the model.
-            DataError: the picture is not in [0, 1], or there is no such class.
+            DataError: picture or mask are not in [0, 1], or there is no such class.
             ConfigError: a blend was asked of a part that cannot blend.
         """
         self._check(image)
-        if mask is not None and tuple(mask.shape) != (len(image), 1, *image.shape[2:]):
-            raise ShapeError(f"the mask of images {tuple(image.shape)} is {(len(image), 1, *image.shape[2:])}; got {tuple(mask.shape)}")
-        training = self.training
-        self.eval()
-        try:
+        self.generator.check_mask(image, mask)
+        if mask is not None:
+            check_range(mask, "masks")
+        with evaluating(self):
             face = self.generator(image, to, source, mask)
-        finally:
-            self.train(training)
         region = face.mask if mask is None else face.mask * mask
         soft = (2 * blur_mask(region, fraction=0.02) - 1).clamp(0, 1)  # fades out before the edge, not across it
         if mask is not None:
@@ -244,11 +243,12 @@ class CGAN(nn.Module):
         Raises:
             ConfigError: it is no config of ours, is newer than this library, or names a part that is not known here.
         """
-        if not isinstance(config, Mapping) or not isinstance(config.get("condswap"), int):
-            raise ConfigError("this is not the config of a condswap model: it has no number under 'condswap'")
-        if config["condswap"] > FORMAT:
+        number = config.get("condswap") if isinstance(config, Mapping) else None
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ConfigError("this is not the config of a condswap model: it has no number of its format under 'condswap'")
+        if number > FORMAT:
             raise ConfigError(
-                f"this config has format {config['condswap']}, and this condswap reads up to {FORMAT}; "
+                f"this config has format {number}, and this condswap reads up to {FORMAT}; "
                 "update with `pip install -U condswap`"
             )
         needed = {"classes", "masked_input", "encoder", "bottleneck", "decoder", "discriminator", "objective"}
@@ -282,6 +282,9 @@ class CGAN(nn.Module):
             ConfigError: a part cannot be written down; nothing is written then.
             DataError: the disk refuses; what was there before stays.
         """
+        self._save(Path(folder), consent=consent, license=license)
+
+    def _save(self, folder: Path, *, consent: str | None, license: str | None, repo_id: str | None = None) -> None:
         config = self.config()
         card = model_card(
             classes=self.classes,
@@ -290,8 +293,9 @@ class CGAN(nn.Module):
             training=None,
             consent=consent,
             license=license,
+            repo_id=repo_id,
         )
-        pretrained.save(Path(folder), config=config, tensors=self.state_dict(), card=card)
+        pretrained.save(folder, config=config, tensors=self.state_dict(), card=card)
 
     @classmethod
     def from_pretrained(
@@ -334,7 +338,7 @@ class CGAN(nn.Module):
         *,
         consent: str | None = None,
         license: str | None = None,
-        private: bool = True,
+        private: bool | None = None,
         token: str | bool | None = None,
         revision: str | None = None,
         message: str = "Upload a condswap model",
@@ -345,7 +349,8 @@ class CGAN(nn.Module):
             repo_id: "user/name"; made if it is not there.
             consent: who agreed to be shown, and how. Without it nothing is published.
             license: under which the model is given, as the Hub abbreviates it, such as "mit".
-            private: whether a repository that is made now is private.
+            private: whether a repository that is made now is private; None makes a private one. One that is there already
+                stays as it is, and is refused when it is public and True was asked for.
             token: None takes the one you logged in with.
             revision: the branch to commit to; made if it is not there.
             message: of the commit.
@@ -355,7 +360,7 @@ class CGAN(nn.Module):
 
         Raises:
             ConfigError: there is no statement of consent, or no licence.
-            HubError: the Hub refuses or cannot be reached.
+            HubError: the Hub refuses or cannot be reached, or shows to everybody what was to be private.
         """
         for value, what in ((consent, "consent"), (license, "license")):
             if not isinstance(value, str) or not value.strip():
@@ -364,7 +369,7 @@ class CGAN(nn.Module):
                     'instance, push_to_hub(..., consent="Both people agreed in writing", license="cc-by-nc-4.0")'
                 )
         with pretrained.scratch() as folder:
-            self.save_pretrained(folder, consent=consent, license=license)
+            self._save(folder, consent=consent, license=license, repo_id=repo_id if "/" in repo_id else None)
             return hub.publish(
                 folder, repo_id, files=pretrained.FILES, private=private, token=token, revision=revision, message=message
             )
@@ -379,27 +384,25 @@ class CGAN(nn.Module):
         check_range(image)
 
 
-def check_range(image: Image) -> None:
-    """Refuse pictures that are not float in [0, 1].
-
-    Raises:
-        DataError: with the values found and what to do.
-    """
-    if not image.is_floating_point():
-        raise DataError(f"images are float in [0, 1] and these are {image.dtype}; use image.float() / 255")
-    if image.numel() == 0:
-        return
-    low, high = (float(end) for end in torch.aminmax(image))
-    if not (low >= -1e-3 and high <= 1 + 1e-3):  # false for NaN, too
-        cure = "divide by 255" if high > 2 else "shift to [0, 1]" if low < 0 else "check how they were read"
-        raise DataError(f"images are in [0, 1] and these go from {low:.4g} to {high:.4g}; {cure}")
-
-
 def _size(image_size: int | Sequence[int]) -> tuple[int, int]:
-    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
     if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 16 for side in sides):
         raise ShapeError(f"image_size is the side in pixels, or (height, width), from 16 up; got {image_size!r}")
     return sides[0], sides[1]
+
+
+def _stages(height: int, width: int) -> int:
+    """Give how often `CGAN.default` halves a picture, so that its shorter side comes down to four to seven places."""
+    stages = max(2, (min(height, width) // 4).bit_length() - 1)
+    multiple = 2**stages
+    if height % multiple or width % multiple:
+        # Upwards the next power of two may be met, from which on only every second multiple divides.
+        down, up = (height // multiple, width // multiple), (-(-height // multiple // 2), -(-width // multiple // 2))
+        raise ShapeError(
+            f"CGAN.default halves pictures of {height} x {width} {stages} times, so both have to be multiples of {multiple}; "
+            f"use {down[0] * multiple} x {down[1] * multiple} or {up[0] * 2 * multiple} x {up[1] * 2 * multiple}"
+        )
+    return stages
 
 
 def _choose(kinds: Mapping[str, Any], word: str) -> Any:

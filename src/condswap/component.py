@@ -8,12 +8,12 @@ one never imports and never runs code that is not already there.
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar
 
 from torch import nn
 
-from condswap.errors import ConfigError
+from condswap.errors import CondswapError, ConfigError
 from condswap.types import Features, Image, Label, Logits, Mask, Shape
 
 Config: TypeAlias = dict[str, Any]
@@ -76,6 +76,8 @@ class Component(nn.Module, ABC):
         parameters = inspect.signature(type(self).__init__).parameters
         for name, value in self.__dict__.get("_call", {}).items():
             where = f"{type(self).__name__}.{name}"
+            if name == "type" or parameters[name].kind is inspect.Parameter.POSITIONAL_ONLY:
+                raise ConfigError(f"{where} cannot be put into a config, where it could not be given by this name; rename it")
             if parameters[name].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
                 if not value:
                     continue
@@ -88,9 +90,21 @@ class Component(nn.Module, ABC):
         """Check that the part can take one more class.
 
         Raises:
-            ConfigError: the part has classes in an `nn.Embedding`, which would not grow.
+            ConfigError: the part has classes in an `nn.Embedding`, which would not grow, or its constructor does not take
+                their number as `num_classes`, so that the grown part could not be built again.
         """
-        for name, module in self.named_modules():
+        modules, parts = _inside(self, "check_growth")
+        for part in parts:
+            part.check_growth()
+        for name, module in modules:
+            if isinstance(module, Component) and hasattr(module, "num_classes"):
+                call = module.__dict__.get("_call", {})
+                held = any(isinstance(value, Component) and hasattr(value, "num_classes") for value in call.values())
+                if "num_classes" not in call and not held:
+                    raise ConfigError(
+                        f"{type(module).__name__} cannot take one more class: its constructor has no argument num_classes, "
+                        "so it could not be loaded again; name the argument so"
+                    )
             if isinstance(module, nn.Embedding) and module.num_embeddings == getattr(self, "num_classes", None):
                 raise ConfigError(
                     f"{type(self).__name__} cannot take one more class: its nn.Embedding {name!r} does not grow; "
@@ -105,11 +119,15 @@ class Component(nn.Module, ABC):
         """
         if not hasattr(self, "num_classes"):
             return
-        for module in self.modules():
+        modules, parts = _inside(self, "add_class")
+        for part in parts:
+            part.add_class()
+        for _, module in modules:
             if isinstance(module, Growing):
                 module.grow()
             if isinstance(module, Component) and hasattr(module, "num_classes"):
-                module.num_classes += 1
+                if not isinstance(getattr(type(module), "num_classes", None), property):  # which follows a part inside
+                    module.num_classes += 1
                 if "num_classes" in module.__dict__.get("_call", {}):
                     module._call["num_classes"] = module.num_classes
 
@@ -222,15 +240,46 @@ def build(config: object, role: type[_Role]) -> _Role:
             f"there is no {role.__name__} called {_short(name)} here; import the module that defines it, then load "
             f"again; known here: {', '.join(known)}"
         )
-    arguments = {key: _decode(value) for key, value in config.items() if key != "type"}
+    try:
+        arguments = {key: _decode(value) for key, value in config.items() if key != "type"}
+    except RecursionError as error:
+        raise ConfigError(f"the config of {name} is nested too deeply; was it edited?") from error
     try:
         inspect.signature(kind.__init__).bind(None, **arguments)
     except TypeError as error:
         raise ConfigError(f"the arguments of {name} do not fit: {error}; was it saved by another version?") from error
     try:
         return kind(**arguments)
-    except (TypeError, OverflowError, ZeroDivisionError, RuntimeError, MemoryError) as error:
+    except CondswapError:
+        raise
+    except Exception as error:  # a file can hold any arguments, and a part of one's own can mind them in any way
         raise ConfigError(f"{name} cannot be built from its config: {error}") from error
+
+
+def is_shape(value: object) -> bool:
+    """Say whether a value is a shape (channels, height, width) of whole numbers from 1 up."""
+    return (
+        isinstance(value, Sequence)
+        and len(value) == 3
+        and all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in value)
+    )
+
+
+def _inside(part: Component, method: str) -> tuple[list[tuple[str, nn.Module]], list[Component]]:
+    """List the modules in a part, itself included, and apart from them the parts in it that do `method` in their own way."""
+    modules: list[tuple[str, nn.Module]] = []
+    parts: list[Component] = []
+    pending: list[tuple[str, nn.Module]] = [("", part)]
+    while pending:
+        name, module = pending.pop()
+        if any(module is other for _, other in modules) or any(module is other for other in parts):
+            continue
+        if module is not part and isinstance(module, Component) and getattr(type(module), method) is not getattr(Component, method):
+            parts.append(module)
+            continue
+        modules.append((name, module))
+        pending += [(f"{name}.{child}".removeprefix("."), inner) for child, inner in module.named_children()]
+    return modules, parts
 
 
 def _own(value: Any) -> Any:

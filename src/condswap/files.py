@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -35,31 +35,56 @@ def write_atomically(path: Path | str, write: Callable[[Path], object] | bytes) 
     ...     [file.name for file in Path(folder).iterdir()]
     ['note.txt']
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "a device or a pipe"
-        raise DataError(f"could not write {path}: it is {kind}, not a file; give the name of a file")
-    # Short and hidden: fits where a long name just fits, and no one who lists pictures takes it for one.
-    temporary = path.with_name(f".condswap-{secrets.token_hex(6)}{path.suffix}")
+    write_together({Path(path): write})
+
+
+def write_together(files: Mapping[Path, Callable[[Path], object] | bytes]) -> None:
+    """Write files that belong together: none takes its place before all of them are on the disk.
+
+    They take their places in the order given. Each is written, and errors are raised, as `write_atomically` does.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_together({Path(folder) / "a.txt": b"one", Path(folder) / "b.txt": b"two"})
+    ...     sorted(file.name for file in Path(folder).iterdir())
+    ['a.txt', 'b.txt']
+    """
+    staged: list[tuple[Path, Path]] = []
+    path = Path()
     try:
-        # Made by us first, so that the umask is known without touching it: some writers (safetensors) leave 0600.
-        with temporary.open("xb") as file:
-            permissions = os.fstat(file.fileno()).st_mode & 0o777
-            if isinstance(write, bytes):
-                file.write(write)
-        if not isinstance(write, bytes):
-            write(temporary)
-        temporary.chmod(permissions)
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        for path, write in files.items():
+            if path.exists() and not path.is_file():
+                kind = "a folder" if path.is_dir() else "a device or a pipe"
+                raise DataError(f"could not write {path}: it is {kind}, not a file; give the name of a file")
+            # Short and hidden: fits where a long name just fits, and no one who lists pictures takes it for one.
+            temporary = path.with_name(f".condswap-{secrets.token_hex(6)}{path.suffix}")
+            staged.append((temporary, path))
+            _fill(temporary, write)
+        for temporary, path in staged:
+            temporary.replace(path)
     except BaseException as error:  # Ctrl-C too must not leave half a file behind
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         if isinstance(error, OSError | SafetensorError):
             raise DataError(_refusal(path, error)) from error
         raise
-    _sync_folder(path.parent)
+    for parent in {path.parent for path in files}:
+        _sync_folder(parent)
+
+
+def _fill(temporary: Path, write: Callable[[Path], object] | bytes) -> None:
+    """Write a new file and wait until the disk has it."""
+    # Made by us first, so that the umask is known without touching it: some writers (safetensors) leave 0600.
+    with temporary.open("xb") as file:
+        permissions = os.fstat(file.fileno()).st_mode & 0o777
+        if isinstance(write, bytes):
+            file.write(write)
+    if not isinstance(write, bytes):
+        write(temporary)
+    temporary.chmod(permissions)
+    with temporary.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

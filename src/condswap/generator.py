@@ -1,12 +1,13 @@
 """The generator: encoder, bottleneck and decoder in a row, and the labels that steer them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from condswap.component import Bottleneck, Component, Decoder, Discriminator, Encoder, Face
+from condswap.component import Bottleneck, Component, Decoder, Discriminator, Encoder, Face, is_shape
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.types import Image, Label, Mask
 
@@ -39,9 +40,10 @@ class Generator(nn.Module):
         _fit("encoder", encoder.out_shape, "bottleneck", bottleneck.in_shape, "encoder.out_shape")
         _fit("bottleneck", bottleneck.out_shape, "decoder", decoder.in_shape, "bottleneck.out_shape")
         if tuple(decoder.out_shape) != tuple(encoder.in_shape):
+            cure = "give both as many stages, so that the picture comes back in its own size"
             raise ShapeError(
-                f"the decoder gives {tuple(decoder.out_shape)} but the encoder takes {tuple(encoder.in_shape)}; give both "
-                "as many stages, so that the picture comes back in its own size"
+                f"the decoder gives {tuple(decoder.out_shape)} but the encoder takes {tuple(encoder.in_shape)}; "
+                + (cure if encoder.in_shape[0] == 3 else "a picture has 3 channels")
             )
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
 
@@ -56,17 +58,40 @@ class Generator(nn.Module):
             source: the class of the person in the picture; None when unknown.
             mask: (b, 1, h, w) in [0, 1]; the encoder sees grey where it is 0.
         """
+        self.check_mask(image, mask)
         label = self.resolve(label, image)
         source = None if source is None else self.resolve(source, image)
         return self.show(self.encode(image, mask), label, source)
 
     def encode(self, image: Image, mask: Mask | None = None) -> Tensor:
-        """Encode the picture, (b, c, h', w'), with grey outside of the mask when one is given."""
+        """Encode the picture, (b, c, h', w'), with grey outside of the mask when one is given.
+
+        Raises:
+            DataError: the picture is not float. Its range is not looked at here.
+        """
+        if not image.is_floating_point():
+            raise DataError(f"images are float in [0, 1] and these are {image.dtype}; use image.float() / 255")
         if mask is not None and self.masked_input:
             image = torch.lerp(torch.full_like(image, 0.5), image, mask.to(image.dtype))
         weight = next(self.encoder.parameters(), None)
         features: Tensor = self.encoder(image if weight is None else image.to(weight.dtype))
         return features
+
+    def check_mask(self, image: Image, mask: Mask | None) -> None:
+        """Refuse a mask that does not belong to the pictures.
+
+        Raises:
+            ShapeError: it has another shape than (b, 1, h, w).
+            DataError: it is not float.
+        """
+        if mask is None:
+            return
+        wanted = (len(image), 1, *image.shape[2:])
+        if not isinstance(mask, Tensor) or tuple(mask.shape) != wanted:
+            got = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+            raise ShapeError(f"the mask of images {tuple(image.shape)} is {wanted}; got {got}")
+        if not mask.is_floating_point():
+            raise DataError(f"masks are float in [0, 1] and this is {mask.dtype}; use mask.float(), divided by 255 if it goes to 255")
 
     def show(self, features: Tensor, label: Label, source: Label | None) -> Face:
         """Show features as classes that are resolved already."""
@@ -82,7 +107,7 @@ class Generator(nn.Module):
         """
         batch, device = len(image), image.device
         if isinstance(label, Tensor):
-            return self._checked(label, batch)
+            return self._checked(label, batch).to(device)
         if isinstance(label, Mapping):
             return self._blend(label).to(device).expand(batch, -1)
         if isinstance(label, str | int):
@@ -111,8 +136,10 @@ class Generator(nn.Module):
     def _checked(self, label: Tensor, batch: int) -> Tensor:
         if label.is_floating_point() and tuple(label.shape) == (batch, len(self.classes)):
             self._can_blend()
+            if label.device.type == "cpu" and not bool(((label >= 0) & label.isfinite()).all()):
+                raise DataError(f"a blend is made of weights from 0 up; these go from {float(label.min())} to {float(label.max())}")
             return label
-        if label.dtype in (torch.bool, torch.complex64) or label.is_floating_point():
+        if label.dtype == torch.bool or label.is_floating_point() or label.is_complex():
             raise DataError(f"labels are int64 (b), or weights (b, {len(self.classes)}); got {label.dtype} {tuple(label.shape)}")
         if label.ndim == 0:
             label = label.expand(batch)
@@ -125,7 +152,9 @@ class Generator(nn.Module):
     def _blend(self, blend: Mapping[str, float]) -> Tensor:
         weights = torch.zeros(len(self.classes))
         for name, weight in blend.items():
-            weights[self.index(name)] = weight
+            if isinstance(weight, bool) or not isinstance(weight, int | float):
+                raise DataError(f"a blend is {{name: weight}} with numbers for weights; {name!r} has {weight!r}")
+            weights[self.index(name)] += weight
         if not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
             raise DataError(f"a blend is made of weights from 0 up, not all 0; got {dict(blend)}")
         self._can_blend()
@@ -140,9 +169,37 @@ class Generator(nn.Module):
                 )
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and each of its modules back into its own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def check_range(image: Tensor, what: str = "images") -> None:
+    """Refuse pictures that are not float in [0, 1].
+
+    Raises:
+        DataError: with the values found and what to do.
+    """
+    if not image.is_floating_point():
+        raise DataError(f"{what} are float in [0, 1] and these are {image.dtype}; use image.float() / 255")
+    if image.numel() == 0:
+        return
+    low, high = (float(end) for end in torch.aminmax(image))
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # false for NaN, too
+        cure = "divide by 255" if high > 2 else "shift to [0, 1]" if low < 0 else "check how they were read"
+        raise DataError(f"{what} are in [0, 1] and these go from {low:.4g} to {high:.4g}; {cure}")
+
+
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """Check the names of the classes: at least one, all different, none empty."""
-    if isinstance(classes, str) or not all(isinstance(name, str) and name.strip() for name in classes):
+    if isinstance(classes, str) or not isinstance(classes, Sequence) or not all(isinstance(name, str) and name.strip() for name in classes):
         raise ConfigError(f"classes are the names of the people, such as ['anna', 'bob']; got {classes!r}")
     names = tuple(classes)
     if not names or len(set(names)) != len(names):
@@ -158,8 +215,13 @@ def check_part(part: object, role: type[Component], num_classes: int) -> None:
     for name in needed:
         if not hasattr(part, name):
             raise ConfigError(f"{type(part).__name__} does not state its {name}; set self.{name} in its constructor")
+        if name.endswith("shape") and not is_shape(getattr(part, name)):
+            raise ShapeError(f"{type(part).__name__}.{name} is {getattr(part, name)!r}; it is (channels, height, width)")
     if role is not Encoder and part.num_classes != num_classes:
-        raise ConfigError(f"{type(part).__name__} was built for {part.num_classes} classes and the model has {num_classes}")
+        raise ConfigError(
+            f"{type(part).__name__} was built for {part.num_classes} classes and the model has {num_classes}; "
+            f"build it with num_classes={num_classes}"
+        )
 
 
 def _fit(first: str, gives: Sequence[int], second: str, takes: Sequence[int], cure: str) -> None:

@@ -96,14 +96,15 @@ def publish(
     repo_id: str,
     *,
     files: Sequence[str],
-    private: bool,
+    private: bool | None,
     token: str | bool | None = None,
     revision: str | None = None,
     message: str,
 ) -> str:
     """Put `files` of a folder into a repository as one commit and give that commit's URL.
 
-    The repository, and the branch `revision`, are made when they are missing. A commit is all or nothing: when it
+    The repository, and the branch `revision`, are made when they are missing; `private` None makes a private one, and
+    leaves one that is there as it is. A commit is all or nothing: when it
     fails, the repository shows none of the files. Pushing what is already there makes no new commit.
 
     Raises:
@@ -128,8 +129,8 @@ def publish(
 
     try:
         api = HfApi(token=token, library_name="condswap")
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        public = private and not api.repo_info(repo_id).private
+        repo_id = api.create_repo(repo_id, private=private is not False, exist_ok=True).repo_id
+        public = private is True and not api.repo_info(repo_id).private
         if not public:
             if revision is not None and not api.revision_exists(repo_id, revision):
                 api.create_branch(repo_id, branch=revision)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from condswap.errors import ConfigError
+from condswap.losses import adversarial_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Objective:
             of the face alone.
 
     Raises:
-        ConfigError: a weight is negative or not finite.
+        ConfigError: a weight is negative or no finite number, or the adversarial loss is not known.
 
     Example:
         >>> Objective(l1=0.5).l1
@@ -47,10 +48,13 @@ class Objective:
 
     def __post_init__(self) -> None:
         """Check the weights."""
+        adversarial_loss(self.adversarial_loss)  # refuses a word that it does not know
+        if not isinstance(self.whole_image, bool):
+            raise ConfigError(f"Objective.whole_image is {self.whole_image!r}; it is True or False")
         for name, value in asdict(self).items():
-            if isinstance(value, bool | str):
+            if name in ("adversarial_loss", "whole_image"):
                 continue
-            if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
                 raise ConfigError(f"Objective.{name} is {value!r}; a weight is a finite number from 0 up")
 
     @classmethod

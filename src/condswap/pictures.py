@@ -3,10 +3,12 @@
 Needs Pillow (`pip install "condswap[data]"`), and matplotlib for the curves (`pip install "condswap[plot]"`).
 """
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from einops import rearrange
@@ -37,6 +39,12 @@ def read_picture(path: Path | str, *, image_size: int | None = None) -> Tensor:
 
     The EXIF orientation is applied, transparency is dropped, colour profiles are not applied. With `image_size` a
     square picture is resized to it. Raises `DataError` for a file that cannot be read, or resized without distortion.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_picture(torch.zeros(3, 4, 6), Path(folder) / "dark.png")
+    ...     tuple(read_picture(Path(folder) / "dark.png").shape)
+    (3, 4, 6)
     """
     try:
         return decode_picture(Path(path), image_size=image_size)[0].float() / 255
@@ -64,9 +72,14 @@ def swap_grid(rows: Mapping[str, Image], *, scale: int | None = None, captions: 
 
     Every row is n pictures (n, 3, h, w) in [0, 1], its name stands at its left; all rows have the same shape.
     `captions` are n short texts above the columns. `scale` is a whole factor for the pictures; None shows them at 128
-    pixels or more. The font has Latin letters only.
+    pixels or more. Letters beyond English need the DejaVu font, from the system or from matplotlib.
 
-    Raises `ShapeError` for rows that do not fit each other, `ConfigError` for a wrong count of captions or scale.
+    Raises `ShapeError` for rows that do not fit each other, `ConfigError` for a wrong count of captions or scale,
+    `DataError` for values outside [0, 1].
+
+    >>> faces = torch.rand(3, 3, 64, 64)
+    >>> swap_grid({"picture": faces, "swap": 1 - faces}, captions=["one", "two", "three"]).shape[0]
+    3
     """
     require_pillow()
     count, height, width = _grid_shape(rows, captions)
@@ -78,7 +91,7 @@ def swap_grid(rows: Mapping[str, Image], *, scale: int | None = None, captions: 
     from PIL import ImageDraw
 
     height, width = height * scale, width * scale
-    font = _font(min(max(height // 8, 15), 30))
+    font = _font(min(max(height // 8, 15), 30), "".join((*rows, *(captions or ()))))
     line = math.ceil(font.size * 1.4)
     gap, margin = max(4, height // 32), max(12, height // 10)
     gutter = math.ceil(max(font.getlength(name) for name in rows)) + margin
@@ -130,8 +143,8 @@ def save_curves(path: Path | str, curves: Mapping[str, Sequence[tuple[int, float
     for place, (name, points) in enumerate(curves.items(), start=1):
         axes = figure.add_subplot(down, across, place)
         steps, values = [step for step, _ in points], [value for _, value in points]
-        # A single point makes no line, so it is drawn as a point.
-        axes.plot(steps, values, color="#2f6db5", linewidth=1.3, marker="o" if len(points) == 1 else "")
+        # A point alone makes no line, so a few points are drawn as points too.
+        axes.plot(steps, values, color="#2f6db5", linewidth=1.3, marker="." if len(points) < 20 else "")
         axes.set_title(name, fontsize=9.5, loc="left", parse_math=False)
         axes.set_xlabel("step", fontsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
@@ -177,13 +190,21 @@ def _grid_shape(rows: Mapping[str, Image], captions: Sequence[str] | None) -> tu
     return count, height, width
 
 
-def _font(size: int) -> "FreeTypeFont":
+def _font(size: int, letters: str) -> "FreeTypeFont":
+    """Choose a font for these letters: Pillow's own has only those of English."""
     from PIL import ImageFont, features
 
-    font = ImageFont.load_default(size) if features.check("freetype2") else None
-    if not isinstance(font, ImageFont.FreeTypeFont):
+    if not features.check("freetype2"):
         raise ConfigError("this Pillow was built without FreeType, which draws the titles; pip install --force pillow")
-    return font
+    if not letters.isascii():
+        candidates = [Path("DejaVuSans.ttf")]  # from the system, or the one that matplotlib brings
+        matplotlib = find_spec("matplotlib")
+        if matplotlib and matplotlib.origin:
+            candidates.append(Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf")
+        for candidate in candidates:
+            with contextlib.suppress(OSError):
+                return ImageFont.truetype(str(candidate), size)
+    return cast("FreeTypeFont", ImageFont.load_default(size))
 
 
 def _fit(text: str, font: "FreeTypeFont", width: int) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from condswap import hub
 from condswap.errors import CondswapError, ConfigError, DataError, HubError, ShapeError
-from condswap.files import write_atomically
+from condswap.files import write_together
 from condswap.model_card import is_our_card
 
 CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
@@ -27,19 +27,23 @@ _Model = TypeVar("_Model", bound=nn.Module)
 
 
 def save(folder: Path, *, config: Mapping[str, Any], tensors: Mapping[str, Tensor], card: str) -> None:
-    """Write a model; the config comes last, since it vouches for the weights."""
-    weights = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"format": "pt"})
+    """Write a model, all of it or nothing; the config comes last, since it vouches for the weights.
+
+    Raises:
+        ConfigError: the model keeps something in its state that is no tensor.
+        DataError: the disk refuses; what was there before stays.
+    """
+    weights = save_tensors(_apart(tensors), {"format": "pt"})
     described = {**config, "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}}
-    text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(described, indent=2, allow_nan=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be made: {error.strerror}; give the path of a folder") from error
-    readme = folder / CARD
-    write_atomically(folder / WEIGHTS, weights)
-    if not readme.exists() or is_our_card(readme.read_text(encoding="utf-8", errors="replace")):
-        write_atomically(readme, card.encode())
-    write_atomically(folder / CONFIG, text.encode())
+    files = {folder / WEIGHTS: weights}
+    if _is_ours(folder / CARD):
+        files[folder / CARD] = card.encode()
+    write_together({**files, folder / CONFIG: text.encode()})
 
 
 def find(
@@ -54,6 +58,8 @@ def find(
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder / subfolder if subfolder else folder
+    if folder.is_file():
+        raise HubError(f"{folder} is a file; give the folder that it is in, {folder.parent}")
     repo_id = str(name)
     if isinstance(name, Path) or repo_id.count("/") > 1 or repo_id.startswith((".", "/", "~")) or repo_id.endswith("/"):
         raise HubError(f"there is no folder {repo_id}; give the folder of a saved model, or 'user/name' on the Hub")
@@ -65,14 +71,28 @@ def find(
 def load(folder: Path, assemble: Callable[[Mapping[str, Any]], _Model]) -> _Model:
     """Build the model that a folder describes and give it its weights, all of them or none."""
     config = read_config(folder / CONFIG)
+    # First without memory for the weights: a config can ask for more than there is, and the file says what is needed.
+    # What cannot be built so is a part of one's own that computes in its constructor, or a fault that is told next.
     try:
-        with torch.random.fork_rng(devices=[]):  # loading a model leaves the caller's random numbers alone
-            model = assemble(config)
-    except CondswapError as error:
-        raise type(error)(f"{folder / CONFIG}: {error}") from error
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            sketch: nn.Module | None = assemble(config)
+    except CondswapError:
+        sketch = None
+    model = None if sketch else _build(folder, config, assemble)
     tensors = read_weights(folder / WEIGHTS, config.get("weights"))
+    if sketch is not None:
+        check(sketch, tensors, folder / WEIGHTS)
+    model = model or _build(folder, config, assemble)
     fit(model, tensors, folder / WEIGHTS)
     return model
+
+
+def _build(folder: Path, config: Mapping[str, Any], assemble: Callable[[Mapping[str, Any]], _Model]) -> _Model:
+    try:
+        with torch.random.fork_rng(devices=[]):  # loading a model leaves the caller's random numbers alone
+            return assemble(config)
+    except CondswapError as error:
+        raise type(error)(f"{folder / CONFIG}: {error}") from error
 
 
 def read_config(path: Path) -> Mapping[str, Any]:
@@ -83,7 +103,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
         HubError: it is not there.
     """
     try:
-        config = json.loads(_read(path))
+        config = json.loads(_read(path), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON ({error}); it was cut off or edited: save or download the model again") from error
     if not isinstance(config, dict):
@@ -106,13 +126,24 @@ def read_weights(path: Path, vouched: object) -> dict[str, Tensor]:
         tensors = load_tensors(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise DataError(f"{path} is not a whole safetensors file ({error}); {cure}") from error
-    if not isinstance(vouched, Mapping) or vouched.get("sha256") != hashlib.sha256(data).hexdigest():
+    if not isinstance(vouched, Mapping):
+        raise DataError(f"the config.json beside {path} does not say which weights it was saved with; {cure}")
+    if vouched.get("sha256") != hashlib.sha256(data).hexdigest():
         raise DataError(f"{path} is not the file that was saved with its config.json: the checksums differ; {cure}")
     return tensors
 
 
 def fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Give a model its weights, after every name, shape and kind has been checked.
+    """Give a model its weights, after every name, shape and kind has been checked; errors are those of `check`."""
+    check(model, tensors, path)
+    for name, own in model.state_dict(keep_vars=True).items():
+        own.data = own.data.to(tensors[name].dtype)
+    # Copied, not assigned, so that weights which a model uses in two places stay one.
+    model.load_state_dict(dict(tensors), strict=True)
+
+
+def check(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Check that weights are those of a model by name, shape and kind.
 
     Raises:
         DataError: weights are missing, or there are some that the model does not have.
@@ -133,7 +164,6 @@ def fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
             )
         if tensor.is_floating_point() != own[name].is_floating_point():
             raise DataError(f"{path}: {name} is {tensor.dtype} and this model takes {own[name].dtype}; save the model again")
-    model.load_state_dict(dict(tensors), strict=True, assign=True)
 
 
 @contextmanager
@@ -150,6 +180,34 @@ def _read(path: Path) -> bytes:
         raise HubError(f"there is no {path.name} in {path.parent}; is it the folder of a saved condswap model?") from error
     except OSError as error:
         raise HubError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give the tensors as the file takes them: on the CPU, contiguous, none sharing its memory with another."""
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise ConfigError(f"{name} in the model's state is a {type(tensor).__name__}; only tensors can be saved")
+        tensor = tensor.detach().cpu().contiguous()
+        memory = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return apart
+
+
+def _is_ours(card: Path) -> bool:
+    """Say whether a model card may be written: there is none, or it is one of ours."""
+    try:
+        return is_our_card(card.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return True
+    except OSError:  # a folder of that name, or a file that is not for us
+        return False
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _few(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from condswap.component import Bottleneck
 from condswap.errors import ConfigError
-from condswap.parts.layers import ClassEmbedding, code_norm, image_shape, initialise, rms_norm
+from condswap.parts.layers import ClassEmbedding, check_counts, code_norm, image_shape, initialise, rms_norm
 from condswap.types import Features, Label
 
 
@@ -42,6 +42,9 @@ class MLPBottleneck(Bottleneck):
         normalisation: str = "pooled",
     ) -> None:
         super().__init__()
+        check_counts(
+            "MLPBottleneck", num_classes=num_classes, width=width, embedding=embedding, out_channels=out_channels
+        )
         self.in_shape = image_shape(in_shape, multiple=1, part="MLPBottleneck")
         self.out_shape = (out_channels, *self.in_shape[1:])
         self.num_classes = num_classes
@@ -95,6 +98,7 @@ class CrossAttentionBottleneck(Bottleneck):
         normalisation: str = "pooled",
     ) -> None:
         super().__init__()
+        check_counts("CrossAttentionBottleneck", num_classes=num_classes, width=width, tokens=tokens, heads=heads)
         if width % heads:
             raise ConfigError(f"{heads} heads do not divide a width of {width}; use a width that is a multiple of {heads}")
         self.in_shape = image_shape(in_shape, multiple=1, part="CrossAttentionBottleneck")

@@ -7,8 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from condswap.component import Decoder, Face
-from condswap.errors import ConfigError
-from condswap.parts.layers import ClassEmbedding, Modulation, ResidualBlock, Upscale, image_shape, initialise
+from condswap.parts.layers import ClassEmbedding, Modulation, ResidualBlock, Upscale, check_counts, image_shape, initialise
 from condswap.types import Features, Label
 
 
@@ -41,8 +40,7 @@ class ConvDecoder(Decoder):
         embedding: int = 64,
     ) -> None:
         super().__init__()
-        if stages < 1:
-            raise ConfigError(f"stages is {stages}; a decoder doubles the size at least once")
+        check_counts("ConvDecoder", num_classes=num_classes, width=width, stages=stages, embedding=embedding)
         self.in_shape = image_shape(in_shape, multiple=1, part="ConvDecoder")
         self.out_shape = (3, self.in_shape[1] << stages, self.in_shape[2] << stages)
         self.num_classes = num_classes

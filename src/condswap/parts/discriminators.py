@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from condswap.component import Discriminator
-from condswap.parts.layers import ClassEmbedding, check_image, image_shape, initialise
+from condswap.parts.layers import ClassEmbedding, check_counts, check_image, image_shape, initialise
 from condswap.types import Image, Label, Logits
 
 
@@ -29,6 +29,7 @@ class PatchDiscriminator(Discriminator):
 
     def __init__(self, in_shape: Sequence[int], *, num_classes: int, width: int = 16, stages: int = 3) -> None:
         super().__init__()
+        check_counts("PatchDiscriminator", num_classes=num_classes, width=width, stages=stages)
         self.in_shape = image_shape(in_shape, multiple=2**stages, part="PatchDiscriminator")
         self.num_classes = num_classes
         widths = [self.in_shape[0], *(width * min(2**stage, 8) for stage in range(stages))]
@@ -68,6 +69,7 @@ class MLPDiscriminator(Discriminator):
 
     def __init__(self, in_shape: Sequence[int], *, num_classes: int, width: int = 32, embedding: int = 2) -> None:
         super().__init__()
+        check_counts("MLPDiscriminator", num_classes=num_classes, width=width, embedding=embedding)
         self.in_shape = image_shape(in_shape, multiple=4, part="MLPDiscriminator")
         self.num_classes = num_classes
         channels, height, width_ = self.in_shape

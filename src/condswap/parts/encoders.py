@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from condswap.component import Encoder
-from condswap.parts.layers import check_image, image_shape, initialise, rms_norm
+from condswap.parts.layers import check_counts, check_image, image_shape, initialise, rms_norm
 from condswap.types import Features, Image
 
 
@@ -21,6 +21,7 @@ class ConvEncoder(Encoder):
 
     Raises:
         ShapeError: the sides do not divide; the message says which do.
+        ConfigError: a width or the number of stages is no whole number from 1 up.
 
     Example:
         >>> ConvEncoder((3, 64, 64), width=16).out_shape
@@ -29,6 +30,7 @@ class ConvEncoder(Encoder):
 
     def __init__(self, in_shape: Sequence[int], *, width: int = 32, stages: int = 4, code_channels: int = 16) -> None:
         super().__init__()
+        check_counts("ConvEncoder", width=width, stages=stages, code_channels=code_channels)
         self.in_shape = image_shape(in_shape, multiple=2**stages, part="ConvEncoder")
         widths = [self.in_shape[0], *(width * min(2**stage, 8) for stage in range(stages))]
         self.convs = nn.ModuleList(

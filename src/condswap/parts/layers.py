@@ -8,16 +8,11 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from condswap.component import Growing
+from condswap.component import Growing, is_shape
 from condswap.errors import ConfigError, ShapeError
 from condswap.types import Features, Image, Label, Shape
 
 NORMALISATIONS = ("pooled", "positions", "none")
-
-
-def class_weights(label: Label, num_classes: int) -> Tensor:
-    """Give labels as weights (b, n): whole labels become one-hot, soft labels stay."""
-    return label if label.is_floating_point() else F.one_hot(label, num_classes).float()
 
 
 class ClassEmbedding(nn.Module, Growing):
@@ -42,7 +37,8 @@ class ClassEmbedding(nn.Module, Growing):
     def grow(self) -> None:
         """Add a class that starts as the mean of the others."""
         weight = self.weight.detach()
-        self.weight = nn.Parameter(torch.cat([weight, weight.mean(0, keepdim=True)]))
+        grown = torch.cat([weight, weight.mean(0, keepdim=True)])
+        self.weight = nn.Parameter(grown, requires_grad=self.weight.requires_grad)
 
 
 class ClassNorm(nn.Module, Growing):
@@ -85,7 +81,7 @@ class ClassNorm(nn.Module, Growing):
         self.register_buffer("met", torch.ones(num_classes))  # 0 for a class that was added and not trained since
 
     def forward(self, features: Features, source: Label | None) -> Features:
-        """Normalise features (b, c, h, w) by the classes `source` (b), or by the likeliest where it is None."""
+        """Normalise features (b, c, h, w) by the classes `source`, (b) or a blend (b, n), or by the likeliest for None."""
         places = rearrange(features.float(), "b c h w -> b c (h w)")
         first, second = (
             (reduce(places, "b c p -> b c 1", "mean"), reduce(places.square(), "b c p -> b c 1", "mean"))
@@ -93,33 +89,37 @@ class ClassNorm(nn.Module, Growing):
             else (places, places.square())
         )
         if source is None:
-            weights = self._likeliest(first, second, places.shape[-1] if self.pooled else 1)
-            mean, square = (torch.tensordot(weights, table, dims=1) for table in (self.mean, self.square))
+            source = self._likeliest(first, second, places.shape[-1] if self.pooled else 1)
+        if source.is_floating_point():
+            mean, square = (torch.tensordot(source.float(), table.float(), dims=1) for table in (self.mean, self.square))
         elif self.training:
             mean, square = self._batch(first, second, source)
         else:
-            mean, square = self.mean[source], self.square[source]
+            mean, square = self.mean[source].float(), self.square[source].float()
         variance = (square - mean.square()).clamp_min(0)
         normal = (places - mean) * torch.rsqrt(variance + self.eps)
         return rearrange(normal, "b c (h w) -> b c h w", h=features.shape[2]).to(features.dtype)
 
     def _batch(self, first: Tensor, second: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         """Give the statistics of every picture's class, and move the running ones towards those of the batch."""
-        zeros = torch.zeros_like(self.mean)
-        count = torch.zeros_like(self.updates).index_add_(0, source, torch.ones_like(source, dtype=self.updates.dtype))
+        running, running_square = self.mean.float(), self.square.float()  # half a model's precision is too little to add up in
+        zeros = torch.zeros_like(running)
+        count = zeros.new_zeros(len(zeros)).index_add_(0, source, torch.ones_like(source, dtype=zeros.dtype))
         share = rearrange(count.clamp_min(1), "n -> n 1 1")
         mean, square = zeros.index_add(0, source, first) / share, zeros.index_add(0, source, second) / share
         with torch.no_grad():
             seen = count > 0
-            rate = torch.where(seen, (1 / (self.updates + 1)).clamp_min(self.momentum), 0)
+            rate = torch.where(seen, (1 / (self.updates.float() + 1)).clamp_min(self.momentum), 0)
             finite = (mean.isfinite() & square.isfinite()).all(-1).all(-1)  # a picture of NaN must not stay here for good
             rate = rearrange(torch.where(finite, rate, 0), "n -> n 1 1")
-            self.mean.copy_(torch.where(rate > 0, self.mean.lerp(mean, rate), self.mean))
-            self.square.copy_(torch.where(rate > 0, self.square.lerp(square, rate), self.square))
+            running = torch.where(rate > 0, running.lerp(mean, rate), running)
+            running_square = torch.where(rate > 0, running_square.lerp(square, rate), running_square)
+            self.mean.copy_(running)
+            self.square.copy_(running_square)
             self.updates.add_(seen & finite)
             self.met.copy_(torch.where(seen & finite, 1, self.met))
         enough = rearrange(count >= self.least, "n -> n 1 1")
-        mean, square = torch.where(enough, mean, self.mean), torch.where(enough, square, self.square)
+        mean, square = torch.where(enough, mean, running), torch.where(enough, square, running_square)
         return mean[source], square[source]
 
     def _likeliest(self, first: Tensor, second: Tensor, places: int) -> Tensor:
@@ -127,10 +127,11 @@ class ClassNorm(nn.Module, Growing):
 
         Neighbouring features are not independent, so the log-likelihood is divided by the root of their number.
         """
-        variance = (self.square - self.mean.square()).clamp_min(0) + self.eps
+        mean = self.mean.float()
+        variance = (self.square.float() - mean.square()).clamp_min(0) + self.eps
         first, second = rearrange(first, "b c p -> b 1 c p"), rearrange(second, "b c p -> b 1 c p")
-        distance = (second - 2 * first * self.mean + self.mean.square()) / variance + variance.log()
-        likelihood = -0.5 * reduce(distance, "b n c p -> b n", "sum") * places / math.sqrt(first[0].numel() * places)
+        distance = (second - 2 * first * mean + mean.square()) / variance + variance.log()
+        likelihood = -0.5 * reduce(distance, "b n c p -> b n", "sum") * places / math.sqrt(first.shape[1:].numel() * places)
         return torch.softmax(likelihood.masked_fill(self.met == 0, -torch.inf), dim=1)
 
     def grow(self) -> None:
@@ -230,16 +231,32 @@ def image_shape(in_shape: Sequence[int], *, multiple: int, part: str) -> Shape:
     Raises:
         ShapeError: it is not (c, h, w), or a side does not divide; the message says which sizes do.
     """
-    shape = tuple(in_shape)
-    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise ShapeError(f"{part} needs a shape (channels, height, width) of whole numbers, not {shape}")
+    shape = tuple(in_shape) if is_shape(in_shape) else ()
+    if not shape:
+        raise ShapeError(f"{part} needs a shape (channels, height, width) of whole numbers, not {in_shape!r}")
     if shape[1] % multiple or shape[2] % multiple:
-        fits = [tuple(max(1, round(size / multiple) + d) * multiple for size in shape[1:]) for d in (0, 1)]
+        fits = [
+            " x ".join(str(max(1, -(-size // multiple) if up else size // multiple) * multiple) for size in shape[1:])
+            for up in (False, True)
+        ]
         raise ShapeError(
-            f"{part} halves the picture {int(math.log2(multiple))} times, so height and width have to be multiples of "
-            f"{multiple}; {shape[1]} x {shape[2]} is not: use {fits[0][0]} x {fits[0][1]} or {fits[1][0]} x {fits[1][1]}"
+            f"{part} halves the picture {multiple.bit_length() - 1} times, so height and width have to be multiples of "
+            f"{multiple}; {shape[1]} x {shape[2]} is not: use {' or '.join(dict.fromkeys(fits))}"
         )
     return shape
+
+
+def check_counts(part: str, **counts: int) -> None:
+    """Check the arguments of a part that count something: whole numbers from 1 up, and no more than 16 `stages`.
+
+    Raises:
+        ConfigError: with the argument and its value.
+    """
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ConfigError(f"{part}.{name} is {count!r}; it is a whole number from 1 up")
+    if counts.get("stages", 1) > 16:
+        raise ConfigError(f"{part}.stages is more than 16, and after 16 halvings 65,536 pixels are one; use fewer")
 
 
 def check_image(image: Image, in_shape: Shape, part: str) -> None:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condswap.component import Bottleneck, Decoder, Encoder
-from condswap.errors import ShapeError
-from condswap.parts.layers import ClassEmbedding, Upscale, check_image, image_shape, rms_norm
+from condswap.errors import ConfigError, ShapeError
+from condswap.parts.layers import ClassEmbedding, Upscale, check_counts, check_image, image_shape, rms_norm
 from condswap.types import Features, Image, Label, Shape
 
 
@@ -32,6 +32,7 @@ class PaperEncoder(Encoder):
 
     def __init__(self, in_shape: Sequence[int], *, width: int = 32) -> None:
         super().__init__()
+        check_counts("PaperEncoder", width=width)
         self.in_shape = image_shape(in_shape, multiple=16, part="PaperEncoder")
         widths = [self.in_shape[0], width, 2 * width, 4 * width, 8 * width]
         self.convs = nn.ModuleList(
@@ -66,6 +67,7 @@ class PaperMLPBottleneck(Bottleneck):
 
     def __init__(self, in_shape: Sequence[int], *, num_classes: int, width: int = 64, embedding: int = 1024) -> None:
         super().__init__()
+        check_counts("PaperMLPBottleneck", num_classes=num_classes, width=width, embedding=embedding)
         self.in_shape, self.out_shape = _halved(in_shape, width, "PaperMLPBottleneck")
         self.num_classes = num_classes
         self.embedding = ClassEmbedding(num_classes, (embedding,))
@@ -113,6 +115,9 @@ class PaperAttentionBottleneck(Bottleneck):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        check_counts("PaperAttentionBottleneck", num_classes=num_classes, width=width, heads=heads, embedding=embedding)
+        if width % heads:
+            raise ConfigError(f"{heads} heads do not divide a width of {width}; use a width that is a multiple of {heads}")
         self.in_shape, self.out_shape = _halved(in_shape, width, "PaperAttentionBottleneck")
         self.num_classes, self.heads = num_classes, heads
         self.embedding = ClassEmbedding(num_classes, (embedding,))
@@ -155,6 +160,7 @@ class PaperDecoder(Decoder):
 
     def __init__(self, in_shape: Sequence[int], *, num_classes: int, width: int = 32) -> None:
         super().__init__()
+        check_counts("PaperDecoder", num_classes=num_classes, width=width)
         self.in_shape = image_shape(in_shape, multiple=1, part="PaperDecoder")
         self.out_shape = (3, 16 * self.in_shape[1], 16 * self.in_shape[2])
         self.num_classes = num_classes

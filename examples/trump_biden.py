@@ -1,0 +1,97 @@
+"""The reference script: two (or more) folders of faces in, previews on the way, a saved swapper out.
+
+    python examples/trump_biden.py FACES --out RUN --image-size 256 --steps 40000
+
+FACES holds one folder a person, such as FACES/biden and FACES/trump, with aligned faces and their masks. The last 15 % of each
+person's pictures, in the order of their names, are held back and shown in the previews. An interrupted run goes on when the same
+command is given again. On a GPU it trains in bfloat16; `--smoke` runs all of it in a minute on a CPU.
+
+Writes `RUN/previews/start.png`, `RUN/previews/end.png`, `RUN/state/state.safetensors` and
+`RUN/swapper/config.json`, `RUN/swapper/model.safetensors`, `RUN/swapper/README.md`.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from condswap import CGAN, FaceFolder, Trainer, TrainerConfig, every
+from condswap.pictures import save_grid
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faces", type=Path, help="a folder with one folder of faces a person")
+    parser.add_argument("--out", type=Path, required=True, help="folder for previews, state and swapper")
+    parser.add_argument("--classes", nargs="+", help="which people, in which order (default: all)")
+    parser.add_argument("--image-size", type=int, default=256, help="pixels (default: 256)")
+    parser.add_argument("--bottleneck", choices=["cross_attention", "mlp"], default="cross_attention")
+    parser.add_argument("--steps", type=int, default=40_000, help="of training, in all (default: 40000)")
+    parser.add_argument("--batch-size", type=int, default=32, help="pictures a step (default: 32)")
+    parser.add_argument("--preview-every", type=int, default=1000, help="steps between previews and saves (default: 1000)")
+    parser.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
+    parser.add_argument("--smoke", action="store_true", help="a tiny run that shows that everything works")
+    given = parser.parse_args()
+    if given.smoke:
+        given.image_size, given.steps, given.batch_size, given.preview_every = 64, 12, 8, 6
+    return given
+
+
+def preview(model: CGAN, held_back: FaceFolder, path: Path) -> None:
+    """Draw held-back frames of every person: picture, reconstruction, and the swap to the next person."""
+    device = next(model.parameters()).device
+    rows: dict[str, torch.Tensor] = {}
+    for label, name in enumerate(held_back.classes):
+        indices = [index for index, one in enumerate(held_back.labels) if one == label]
+        chosen = [indices[place * (len(indices) - 1) // 7] for place in range(8)]
+        image = torch.stack([held_back[index]["image"] for index in chosen]).to(device)
+        mask = torch.stack([held_back[index]["mask"] for index in chosen]).to(device)
+        to = held_back.classes[(label + 1) % len(held_back.classes)]
+        rows[name] = image.cpu()
+        rows[f"{name} again"] = model.swap(image, name, source=name, mask=mask).cpu()
+        rows[f"{name} as {to}"] = model.swap(image, to, source=name, mask=mask).cpu()
+    save_grid(path, rows)
+
+
+def main() -> None:
+    """Train, preview, save."""
+    given = parse()
+    data = FaceFolder(given.faces, image_size=given.image_size, classes=given.classes)
+    for path, reason in data.unreadable:
+        print(f"left out {path}: {reason}")
+    train, held_back = data.split(held_back=0.15)
+    print(f"{len(train)} pictures of {', '.join(data.classes)} to train on, {len(held_back)} held back")
+
+    torch.manual_seed(0)
+    model = CGAN.default(given.image_size, classes=data.classes, bottleneck=given.bottleneck)
+    state, previews = given.out / "state", given.out / "previews"
+    previews.mkdir(parents=True, exist_ok=True)
+    if state.exists():
+        trainer = Trainer.load(state, model, device=given.device)
+        print(f"going on at step {trainer.step}")
+    else:
+        precision = "bfloat16" if torch.cuda.is_available() and given.device in (None, "cuda") else "float32"
+        config = TrainerConfig(batch_size=given.batch_size, planned_steps=given.steps, precision=precision)
+        trainer = Trainer(model, config, device=given.device)
+        preview(model, held_back, previews / "start.png")
+    print(f"training on {trainer.device} in {trainer.config.precision}")
+
+    def keep(trainer: Trainer) -> None:
+        trainer.save(state)
+        trainer.model.save_pretrained(given.out / "swapper")
+        preview(trainer.model, held_back, previews / f"step-{trainer.step:06d}.png")
+
+    try:
+        trainer.fit(train, given.steps, hook=every(given.preview_every, keep))
+    except KeyboardInterrupt:
+        trainer.save(state)
+        raise SystemExit(f"stopped at step {trainer.step}; give the same command again to go on") from None
+    trainer.save(state)
+    model.save_pretrained(given.out / "swapper")
+    preview(model, held_back, previews / "end.png")
+    print(f"the swapper: CGAN.from_pretrained('{given.out / 'swapper'}'); look at {previews / 'end.png'}")
+
+
+if __name__ == "__main__":
+    main()

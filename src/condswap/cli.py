@@ -1,0 +1,75 @@
+"""The command line: argument parsing and nothing else."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import condswap
+from condswap.errors import CondswapError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the result is the exit code: 0, 1 for bad input, 2 for a wrong argument, 130 for Ctrl-C."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        given.run(given)
+    except CondswapError as error:
+        sys.stderr.write(f"condswap: {' '.join(str(error).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**vars(given))}\n")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="condswap", description="Label-conditioned face swapping.")
+    parser.add_argument("--version", action="version", version=f"condswap {condswap.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    demo = commands.add_parser(
+        "demo",
+        help="make toy faces, train on them for two minutes, and show the swaps",
+        description="Makes toy faces (no data needed), trains a small model on them in about two minutes on two CPU cores, "
+        "and writes pictures of what it does, beside the exact swaps that the toy faces know.",
+    )
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for the pictures and the model (default: demo)")
+    demo.add_argument("--steps", type=_count, default=800, help="steps of training (default: 800)")
+    demo.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
+    demo.add_argument("--resume", action="store_true", help="go on from where an interrupted demo stopped")
+    demo.set_defaults(
+        run=_demo,
+        go_on="the model so far is in {out}/swapper; go on with `condswap demo --out {out} --steps {steps} --resume`",
+    )
+    return parser
+
+
+def _demo(given: argparse.Namespace) -> None:
+    from condswap import demo
+
+    made = demo.run(given.out, steps=given.steps, seed=given.seed, resume=given.resume)
+    found = made.fidelity
+    sys.stdout.write(
+        f"On moments that were held back from training (SSIM inside the face, 1 = exact):\n"
+        f"  swap            {found.swap:.3f}   (the picture unchanged would get {found.unchanged:.3f})\n"
+        f"  reconstruction  {found.reconstruction:.3f}\n"
+        f"  the swap went {found.moved:.0%} of the way from the person in the picture to the other\n"
+        f"Look at   {made.swaps}   (rows: picture, reconstruction, swap, exact swap)\n"
+        f"and at    {made.progress}\n"
+        f'The model: CGAN.from_pretrained("{made.model}")\n'
+    )
+
+
+def _count(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
