@@ -25,7 +25,8 @@ check: .venv/.dev  ## lint, format and types
 	$(BIN)/mypy --strict
 
 docs: .venv/.docs  ## build the documentation in ./site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@# no --quiet: it drops the warnings before --strict counts them
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 serve: .venv/.docs  ## show the documentation on http://127.0.0.1:8000
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
@@ -36,7 +37,7 @@ wheel: .venv/.dev  ## build the sdist and the wheel in ./dist
 
 clean:  ## remove all that the other targets made, but not ./demo
 	rm -rf .venv dist site .mypy_cache .ruff_cache .pytest_cache
-	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each extra: written when the installation is complete, old when what is to be installed has changed.
 .venv/.created:

@@ -1,10 +1,10 @@
 """Swaps of real people, measured with an identity network beside the references that expose empty numbers.
 
-    python benchmarks/real_swap.py FACES --identity mobilefacenet.onnx --image-size 64 --cpu-seconds 210 --out runs/real64
+    python benchmarks/real_swap.py FACES --identity mobilefacenet.onnx --image-size 64 --cpu-seconds 210 --out runs/64
 
-FACES has one folder a person, of aligned 128 px faces in the order of their video. The last 15 % of every clip are held back
-(a cut is where two neighbours differ by far more than neighbours do). The identity network sees composites: the swap in the
-picture, inside its softened mask. Pictures are written for looking; do not publish those of people who did not agree.
+FACES has one folder a person, of aligned 128 px faces in the order of their video. The last 15 % of every clip are held
+back (a cut is where two neighbours differ by far more than neighbours do). The identity network sees composites: the swap
+in the picture, inside its softened mask. The pictures are for looking: do not publish people who did not agree.
 """
 
 import argparse
@@ -41,7 +41,9 @@ class Identity:
         side = image.shape[-1]
         top, bottom, left, right = (round(part * side) for part in (0.078, 0.878, 0.100, 0.900))
         face = F.interpolate(image[..., top:bottom, left:right], size=(112, 112), mode="bilinear", antialias=True)
-        mean, deviation = (torch.tensor(three)[:, None, None] for three in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        mean, deviation = (
+            torch.tensor(three)[:, None, None] for three in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        )
         vectors = [self.session.run(None, {self.name: one[None].numpy()})[0][0] for one in (face - mean) / deviation]
         return F.normalize(torch.from_numpy(np.stack(vectors)), dim=1)
 
@@ -92,7 +94,9 @@ def average(rows):
 @torch.no_grad()
 def swap_in_parts(model, image, to, source, mask):
     """Give the raw swap, in parts that fit."""
-    parts = [model.generator(*part).image for part in zip(*(one.split(64) for one in (image, to, source, mask)), strict=True)]
+    parts = [
+        model.generator(*part).image for part in zip(*(one.split(64) for one in (image, to, source, mask)), strict=True)
+    ]
     return torch.cat(parts)
 
 
@@ -123,7 +127,9 @@ def main() -> None:
     kept = [index for index in range(len(data)) if index not in held_flat]
     train = Subset(data, kept)
     train.labels, train.classes = [data.labels[index] for index in kept], data.classes
-    print(f"clips {[[len(clip) for clip in person] for person in clips]}, {len(kept)} to train on, {len(held_flat)} held back")
+    print(
+        f"clips {[[len(clip) for clip in person] for person in clips]}, {len(kept)} to train on, {len(held_flat)} held back"
+    )
     identity = Identity(given.identity)
     by_class = [[index for index in kept if data.labels[index] == label] for label in range(len(names))]
     means = F.normalize(torch.stack([identity(gather(whole, part[::2])[0]).mean(0) for part in by_class]), dim=1)
@@ -137,7 +143,9 @@ def main() -> None:
     else:
         model = CGAN.default(size, classes=names, bottleneck=given.model)
         model.objective = replace(model.objective, **fields)
-        fields = {k: int(v) if v.isdigit() else float(v) for k, v in (p.split("=") for p in given.trainer.split(",") if p)}
+        fields = {
+            k: int(v) if v.isdigit() else float(v) for k, v in (p.split("=") for p in given.trainer.split(",") if p)
+        }
         config = TrainerConfig(batch_size=given.batch_size, **fields)
     probe = Trainer(copy.deepcopy(model), config, device="cpu")
     probe.fit(train, 2)
@@ -173,8 +181,15 @@ def main() -> None:
                         references[name].append(scores(identity, paste(big, face, big_mask), means, seen, target))
         print(f"\n{label}; reconstruction SSIM inside the mask {sum(reconstruction) / len(reconstruction):.3f}")
         print("| | retrieval | target | picture | leak gap |\n|---|---|---|---|---|")
-        for name, row in [*lines, ("all", average(rows)), *((name, average(part)) for name, part in references.items())]:
-            print(f"| {name} | {row['retrieval']:.2f} | {row['target']:.2f} | {row['picture']:.2f} | {row['gap']:.2f} |", flush=True)
+        for name, row in [
+            *lines,
+            ("all", average(rows)),
+            *((name, average(part)) for name, part in references.items()),
+        ]:
+            print(
+                f"| {name} | {row['retrieval']:.2f} | {row['target']:.2f} | {row['picture']:.2f} | {row['gap']:.2f} |",
+                flush=True,
+            )
 
     def draw(name):
         rows = {}

@@ -2,12 +2,14 @@
 
     python benchmarks/toy_swap.py --cpu-seconds 280 --out benchmarks/results/toy_swap
 
-Prints a table (Markdown) and writes a grid of pictures for each model. The classifier that judges the identity is trained
-on real renders of other moments than those it is asked about.
+Prints a table (Markdown) and writes a grid of pictures for each model. The classifier that judges the identity is
+trained on real renders of other moments than those it is asked about.
 """
 
 import argparse
+import copy
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,7 +37,9 @@ def judge(data, *, steps=400):
     torch.manual_seed(1)
     image, mask, label = stacked(data)
     other = (label + torch.randint(1, len(data.classes), label.shape)) % len(data.classes)
-    mask = mask * torch.stack([data.swap_mask(index, int(one)) for index, one in enumerate(other)])  # shape tells nothing
+    mask = mask * torch.stack(
+        [data.swap_mask(index, int(one)) for index, one in enumerate(other)]
+    )  # shape tells nothing
     net = nn.Sequential(
         nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU(), nn.Conv2d(24, 48, 3, 2, 1), nn.ReLU(), nn.Conv2d(48, 64, 3, 2, 1), nn.ReLU(),
         nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(1024, 64), nn.ReLU(), nn.Linear(64, len(data.classes)),
@@ -54,7 +58,10 @@ def judge(data, *, steps=400):
 def measure(model, test, net):
     """Give reconstruction and swap figures on held-out moments, every picture to every other person."""
     image, mask, label = stacked(test)
-    figures = {name: [] for name in ("swap ssim", "blind ssim", "whole ssim", "copy ssim", "id", "blind id", "alpha", "truth id")}
+    figures = {
+        name: []
+        for name in ("swap ssim", "blind ssim", "whole ssim", "copy ssim", "id", "blind id", "alpha", "truth id")
+    }
     own = model.generator(image, label, label, mask).image
     figures["rec ssim"] = [float(masked_mean(ssim(own, image), mask))]
     indices = list(range(len(test)))
@@ -79,9 +86,6 @@ def measure(model, test, net):
 
 def train(model, data, config, *, cpu_seconds):
     """Train for so much CPU time; the length of the run is planned from a few timed steps of a copy."""
-    import copy
-    from dataclasses import replace
-
     probe = Trainer(copy.deepcopy(model), config, device="cpu")
     probe.fit(data, steps=3)
     start = time.process_time()
@@ -118,20 +122,24 @@ def main() -> None:
     for name in given.models.split(","):
         torch.manual_seed(given.seed)
         if name.startswith("paper"):
-            model = CGAN.paper(given.image_size, classes=test.classes, bottleneck="attention" if "attention" in name else "mlp")
+            model = CGAN.paper(
+                given.image_size, classes=test.classes, bottleneck="attention" if "attention" in name else "mlp"
+            )
             config = TrainerConfig.paper("mlp", learning_rate=float(name.split()[-1]), seed=given.seed)
         else:
             model = CGAN.default(given.image_size, classes=test.classes, bottleneck=name)
             fields = dict(pair.split("=") for pair in given.objective.split(",") if pair)
-            object.__setattr__(model, "objective", type(model.objective)(**{k: float(v) for k, v in fields.items()}))
-            fields = {k: int(v) if v.isdigit() else float(v) for k, v in (p.split("=") for p in given.trainer.split(",") if p)}
+            model.objective = replace(model.objective, **{k: float(v) for k, v in fields.items()})
+            fields = {
+                k: int(v) if v.isdigit() else float(v) for k, v in (p.split("=") for p in given.trainer.split(",") if p)
+            }
             augmentation = Augmentation() if given.augment else Augmentation.none()
             config = TrainerConfig(**{"seed": given.seed, "augmentation": augmentation, **fields})
         trainer, steps, seconds = train(model, data, config, cpu_seconds=given.cpu_seconds)
         figures = measure(model, test, net)
         rows.append((name, steps, round(seconds), figures))
         print(rows[-1], flush=True)
-        pick = [index for index in range(0, 96, 12)]
+        pick = list(range(0, 96, 13))
         image, mask, label = (part[pick] for part in stacked(test))
         to = (label + 1) % given.classes
         save_grid(

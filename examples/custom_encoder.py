@@ -8,7 +8,16 @@ Writes `custom-swapper/config.json` and `custom-swapper/model.safetensors`.
 import torch
 from torch import nn
 
-from condswap import CGAN, ConvDecoder, CrossAttentionBottleneck, Encoder, PatchDiscriminator, ToyFaces, Trainer, TrainerConfig
+from condswap import (
+    CGAN,
+    ConvDecoder,
+    CrossAttentionBottleneck,
+    Encoder,
+    PatchDiscriminator,
+    ToyFaces,
+    Trainer,
+    TrainerConfig,
+)
 from condswap.testing import check_component
 
 

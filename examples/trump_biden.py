@@ -2,9 +2,9 @@
 
     python examples/trump_biden.py FACES --out RUN --image-size 256 --steps 40000
 
-FACES holds one folder a person, such as FACES/biden and FACES/trump, with aligned faces and their masks. The last 15 % of each
-person's pictures, in the order of their names, are held back and shown in the previews. An interrupted run goes on when the same
-command is given again. On a GPU it trains in bfloat16; `--smoke` runs all of it in a minute on a CPU.
+FACES holds one folder a person, such as FACES/biden and FACES/trump, with aligned faces and their masks. The last 15 % of
+each person's pictures, in the order of their names, are held back and shown in the previews. An interrupted run goes on
+when the same command is given again. On a GPU it trains in bfloat16; `--smoke` runs all of it in a minute on a CPU.
 
 Writes `RUN/previews/start.png`, `RUN/previews/end.png`, `RUN/state/state.safetensors` and
 `RUN/swapper/config.json`, `RUN/swapper/model.safetensors`, `RUN/swapper/README.md`.
@@ -29,7 +29,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--bottleneck", choices=["cross_attention", "mlp"], default="cross_attention")
     parser.add_argument("--steps", type=int, default=40_000, help="of training, in all (default: 40000)")
     parser.add_argument("--batch-size", type=int, default=32, help="pictures a step (default: 32)")
-    parser.add_argument("--preview-every", type=int, default=1000, help="steps between previews and saves (default: 1000)")
+    parser.add_argument(
+        "--preview-every", type=int, default=1000, help="steps between previews and saves (default: 1000)"
+    )
     parser.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
     parser.add_argument("--smoke", action="store_true", help="a tiny run that shows that everything works")
     given = parser.parse_args()

@@ -155,11 +155,11 @@ def test_every_mode_decodes_to_rgb(tmp_path: Path, mode: str) -> None:
 
 
 def test_sixteen_bits_are_scaled_and_not_cut(tmp_path: Path) -> None:
-    picture = Pillow.new("I;16", (4, 1))
-    for x, value in enumerate((0, 257, 32896, 65535)):
+    picture = Pillow.new("I;16", (5, 1))
+    for x, value in enumerate((0, 200, 32896, 65000, 65535)):
         picture.putpixel((x, 0), value)
     picture.save(tmp_path / "a.png")
-    assert (read_picture(tmp_path / "a.png") * 255)[0, 0].tolist() == [0, 1, 128, 255]
+    assert (read_picture(tmp_path / "a.png") * 255)[0, 0].tolist() == [0, 1, 128, 253, 255]
 
 
 def test_palette_colours_with_transparency_decode_without_a_warning(tmp_path: Path) -> None:
@@ -178,6 +178,15 @@ def test_a_big_jpeg_resizes_as_the_whole_picture_does(tmp_path: Path, size: int)
     averaged = torch.nn.functional.interpolate(image[None], (64, 64), mode="area")[0]
     assert small.shape == (3, 64, 64)
     assert (small - averaged).abs().max() < 0.025
+
+
+def test_a_jpeg_whose_side_is_no_multiple_of_eight_is_not_stretched(tmp_path: Path) -> None:
+    # Decoded at 1/8 its 257 pixels become 33, which stand for 264: the last seven are none of the picture.
+    wave = torch.linspace(0, 12.0, 257).sin() / 2 + 0.5
+    save_picture(wave.expand(3, 257, 257), tmp_path / "a.jpg")
+    save_picture(wave.expand(3, 257, 257), tmp_path / "a.png")
+    small = read_picture(tmp_path / "a.jpg", image_size=16)
+    assert (small - read_picture(tmp_path / "a.png", image_size=16)).abs().max() < 0.03
 
 
 def test_a_picture_is_not_distorted(tmp_path: Path) -> None:

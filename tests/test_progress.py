@@ -53,7 +53,7 @@ def test_a_terminal_redraws_one_line_at_most_ten_times_a_second() -> None:
 def test_a_shorter_line_covers_the_longer_one_before_it() -> None:
     clock, stream = Clock(), Terminal()
     with Progress(4, stream=stream, clock=clock) as progress:
-        progress.update(1, "a long text")
+        progress.update(1, "a long text" * 4)
         clock.now += 1
         progress.update(4, "x")
     _, first, second = stream.getvalue().split("\r")

@@ -97,7 +97,7 @@ class CGAN(nn.Module):
             ('anna', 'bob')
         """
         num_classes, height, width = len(check_classes(classes)), *_size(image_size)
-        kinds = {"cross_attention": CrossAttentionBottleneck, "mlp": MLPBottleneck}
+        kinds: dict[str, type[Any]] = {"cross_attention": CrossAttentionBottleneck, "mlp": MLPBottleneck}
         stages = _stages(height, width)
         channels = 16 if max(height, width) < 128 else 24
         encoder = ConvEncoder((3, height, width), width=channels, stages=stages)

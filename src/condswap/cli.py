@@ -31,10 +31,10 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="make toy faces, train on them for two minutes, and show the swaps",
-        description="Makes toy faces (no data needed), trains a small model on them in about two minutes on two CPU cores, "
-        "and writes pictures of what it does, beside the exact swaps that the toy faces know.",
+        description="Makes toy faces (no data needed), trains a small model on them in about two minutes on two CPU "
+        "cores, and writes pictures of what it does, beside the exact swaps that the toy faces know.",
     )
-    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for the pictures and the model (default: demo)")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="for the pictures and the model (default: demo)")
     demo.add_argument("--steps", type=_count, default=800, help="steps of training (default: 800)")
     demo.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
     demo.add_argument("--resume", action="store_true", help="go on from where an interrupted demo stopped")

@@ -9,7 +9,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, TypeGuard, TypeVar
 
 from torch import nn
 
@@ -256,7 +256,7 @@ def build(config: object, role: type[_Role]) -> _Role:
         raise ConfigError(f"{name} cannot be built from its config: {error}") from error
 
 
-def is_shape(value: object) -> bool:
+def is_shape(value: object) -> TypeGuard[Sequence[int]]:
     """Say whether a value is a shape (channels, height, width) of whole numbers from 1 up."""
     return (
         isinstance(value, Sequence)
@@ -265,9 +265,9 @@ def is_shape(value: object) -> bool:
     )
 
 
-def _inside(part: Component, method: str) -> tuple[list[tuple[str, nn.Module]], list[Component]]:
-    """List the modules in a part, itself included, and apart from them the parts in it that do `method` in their own way."""
-    modules: list[tuple[str, nn.Module]] = []
+def _inside(part: Component, method: str) -> tuple[list[tuple[str, Any]], list[Component]]:
+    """List the modules in a part, itself included, and apart from them the parts in it that do `method` in their way."""
+    modules: list[tuple[str, Any]] = []
     parts: list[Component] = []
     pending: list[tuple[str, nn.Module]] = [("", part)]
     while pending:

@@ -73,7 +73,7 @@ class FaceFolder(Dataset[Item]):
         self,
         root: Path | str,
         *,
-        image_size: int,
+        image_size: int = 64,
         classes: Sequence[str] | None = None,
         cache: int = 2**30,
     ) -> None:

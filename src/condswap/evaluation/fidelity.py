@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from condswap.cgan import CGAN
 from condswap.data import ToyFaces
+from condswap.errors import DataError, ShapeError
+from condswap.generator import evaluating
 from condswap.losses import masked_mean, ssim
+from condswap.types import Image, Mask
+
+_AT_ONCE = 64  # pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +44,35 @@ def swap_fidelity(model: CGAN, data: ToyFaces, *, indices: Sequence[int] | None 
         data: pictures that it was not trained on.
         indices: which of them; None for all.
 
+    Raises:
+        DataError: there are no pictures, or the classes of the data are not those of the model.
+        ShapeError: the pictures have another size than the model's.
+
     Example:
         >>> model = CGAN.default(32, classes=["anna", "bob"])
         >>> swap_fidelity(model, ToyFaces(2, image_size=32, length=4, split="test")).swap < 0.9
         True
     """
     chosen = list(range(len(data)) if indices is None else indices)
+    moved = [name for number, name in enumerate(data.classes) if name in model.classes[:number] + model.classes[number + 1 :]]
+    if not chosen or moved or len(data.classes) > len(model.classes):
+        raise DataError(
+            f"fidelity is measured on pictures of the model's classes: {len(chosen)} pictures of {list(data.classes)} were "
+            f"given, and the model has {list(model.classes)}; give both the same classes in the same order"
+        )
+    if (3, data.image_size, data.image_size) != model.image_shape:
+        raise ShapeError(
+            f"the pictures are {data.image_size} x {data.image_size} and the model takes {model.image_shape[1]} x "
+            f"{model.image_shape[2]}; make the data with image_size={model.image_shape[1]}"
+        )
+    with evaluating(model):
+        parts = [_measure(model, data, chosen[start : start + _AT_ONCE]) for start in range(0, len(chosen), _AT_ONCE)]
+    reconstruction, swap, unchanged, went = torch.cat(parts, dim=1).mean(1).tolist()
+    return Fidelity(reconstruction=reconstruction, swap=swap, unchanged=unchanged, moved=went)
+
+
+def _measure(model: CGAN, data: ToyFaces, chosen: Sequence[int]) -> Tensor:
+    """Give the four figures of every picture, (4, n)."""
     device = next(model.parameters()).device
     items = [data[index] for index in chosen]
     image = torch.stack([item["image"] for item in items]).to(device)
@@ -53,18 +82,15 @@ def swap_fidelity(model: CGAN, data: ToyFaces, *, indices: Sequence[int] | None 
     truth = data.swap_truths(chosen, to.cpu()).to(device)
     truth_mask = torch.stack([data.swap_mask(index, int(one)) for index, one in zip(chosen, to, strict=True)]).to(device)
     both = mask * truth_mask
-    training = model.training
-    model.eval()
-    try:
-        own = model.generator(image, label, label, mask).image
-        swap = model.generator(image, to, label, mask).image
-    finally:
-        model.train(training)
+    own = model.generator(image, label, label, mask).image
+    swap = model.generator(image, to, label, mask).image
     change, went = (truth - image) * both, (swap - image) * both
     moved = (change * went).flatten(1).sum(1) / change.square().flatten(1).sum(1).clamp_min(1e-9)
-    return Fidelity(
-        reconstruction=float(masked_mean(ssim(own, image), mask)),
-        swap=float(masked_mean(ssim(swap, truth), both)),
-        unchanged=float(masked_mean(ssim(image, truth), both)),
-        moved=float(moved.mean()),
-    )
+    alike = [_inside(own, image, mask), _inside(swap, truth, both), _inside(image, truth, both)]
+    return torch.stack([*alike, moved]).cpu()
+
+
+def _inside(prediction: Image, target: Image, mask: Mask) -> Tensor:
+    """Give the SSIM of every picture inside its mask, (n)."""
+    pairs = zip(ssim(prediction, target).split(1), mask.split(1), strict=True)
+    return torch.stack([masked_mean(one, where) for one, where in pairs])

@@ -26,7 +26,7 @@ class ClassEmbedding(nn.Module, Growing):
 
     def __init__(self, num_classes: int, shape: Sequence[int], *, std: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_classes, *shape) * std)
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(num_classes, *shape), std=std))
 
     def forward(self, label: Label) -> Tensor:
         """Look the classes up, (b, *shape)."""
