@@ -1,6 +1,7 @@
 """The command line: argument parsing and nothing else."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"condswap: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**vars(given))}\n")
+        words = {name: shlex.quote(str(value)) for name, value in vars(given).items()}
+        sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**words)}\n")
         return 130
     return 0
 
@@ -36,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", type=Path, default=Path("demo"), help="for the pictures and the model (default: demo)")
     demo.add_argument("--steps", type=_count, default=800, help="steps of training (default: 800)")
-    demo.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
+    demo.add_argument("--seed", type=_seed, default=0, help="of the training (default: 0)")
     demo.add_argument("--resume", action="store_true", help="go on from where an interrupted demo stopped")
     demo.set_defaults(
         run=_demo,
@@ -68,6 +70,16 @@ def _count(text: str) -> int:
         number = 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return number
+
+
+def _seed(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**63 - 1")
     return number
 
 

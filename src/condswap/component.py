@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, TypeGuard, TypeVar
 
+import torch
 from torch import nn
 
 from condswap.errors import CondswapError, ConfigError
@@ -21,7 +22,14 @@ _Role = TypeVar("_Role", bound="Component")
 
 
 class Face(NamedTuple):
-    """What a decoder shows: an image (b, 3, h, w) in [0, 1], and the mask of its face (b, 1, h, w) in [0, 1]."""
+    """What a decoder shows: an image (b, 3, h, w) in [0, 1], and the mask of its face (b, 1, h, w) in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> image, mask = Face(torch.rand(2, 3, 8, 8), torch.ones(2, 1, 8, 8))
+        >>> mask.shape
+        torch.Size([2, 1, 8, 8])
+    """
 
     image: Image
     mask: Mask
@@ -170,6 +178,20 @@ class Bottleneck(Component):
     """Turns the features of a picture into those of the class to show.
 
     A subclass sets `in_shape`, `out_shape` and `num_classes`, and `blends = True` when it takes soft labels (b, n).
+
+    Example:
+        >>> from condswap.parts import ClassEmbedding
+        >>> class AddBottleneck(Bottleneck):
+        ...     blends = True
+        ...     def __init__(self, in_shape, *, num_classes):
+        ...         super().__init__()
+        ...         self.in_shape = self.out_shape = tuple(in_shape)
+        ...         self.num_classes = num_classes
+        ...         self.embedding = ClassEmbedding(num_classes, (in_shape[0], 1, 1))
+        ...     def forward(self, features, label, source=None):
+        ...         return features + self.embedding(label)
+        >>> AddBottleneck((16, 4, 4), num_classes=2).out_shape
+        (16, 4, 4)
     """
 
     in_shape: Shape
@@ -186,6 +208,20 @@ class Decoder(Component):
     """Turns features into the image of a face, and its mask when it can.
 
     A subclass sets `in_shape`, `out_shape` (3, h, w) and `num_classes`, and `blends = True` when it takes soft labels.
+
+    Example:
+        >>> from torch import nn
+        >>> class StripeDecoder(Decoder):
+        ...     blends = True
+        ...     def __init__(self, in_shape, *, num_classes):
+        ...         super().__init__()
+        ...         self.in_shape, self.num_classes = tuple(in_shape), num_classes
+        ...         self.out_shape = (3, 16 * in_shape[1], 16 * in_shape[2])
+        ...         self.conv = nn.ConvTranspose2d(in_shape[0], 3, 16, stride=16)
+        ...     def forward(self, features, label):
+        ...         return self.conv(features).sigmoid()
+        >>> StripeDecoder((64, 4, 4), num_classes=2).out_shape
+        (3, 64, 64)
     """
 
     in_shape: Shape
@@ -202,6 +238,18 @@ class Discriminator(Component):
     """Tells real pictures of a class from made ones.
 
     A subclass sets `in_shape` (3, h, w) and `num_classes`.
+
+    Example:
+        >>> from torch import nn
+        >>> class MeanDiscriminator(Discriminator):
+        ...     def __init__(self, in_shape, *, num_classes):
+        ...         super().__init__()
+        ...         self.in_shape, self.num_classes = tuple(in_shape), num_classes
+        ...         self.linear = nn.Linear(in_shape[0], num_classes)
+        ...     def forward(self, image, label):
+        ...         return self.linear(image.mean((2, 3))).gather(1, label[:, None])
+        >>> MeanDiscriminator((3, 64, 64), num_classes=2).num_classes
+        2
     """
 
     in_shape: Shape
@@ -253,6 +301,9 @@ def build(config: object, role: type[_Role]) -> _Role:
     except CondswapError:
         raise
     except Exception as error:  # a file can hold any arguments, and a part of one's own can mind them in any way
+        if torch.get_default_device().type == "meta" and not kind.__module__.startswith("condswap."):
+            with torch.device("cpu"):  # a part of one's own that computes in its constructor needs real numbers
+                return build(config, role)
         raise ConfigError(f"{name} cannot be built from its config: {error}") from error
 
 

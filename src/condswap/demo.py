@@ -1,15 +1,19 @@
 """The demo: toy faces, a short training, and a picture in which one face has become another."""
 
+import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from condswap.cgan import CGAN
 from condswap.data import Augmentation, ToyFaces
+from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Fidelity, swap_fidelity
 from condswap.pictures import save_curves, save_grid
 from condswap.training import Trainer, TrainerConfig, every
+from condswap.training.interrupt import held_back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +43,18 @@ def run(out: Path, *, steps: int = 800, seed: int = 0, resume: bool = False) -> 
         resume: go on from where an interrupted demo stopped.
 
     Raises:
+        ConfigError: Pillow or matplotlib is missing, or `steps` is more than the demo that is resumed was planned for.
+        DataError: nothing can be written to `out`, or there is nothing to resume in it.
         KeyboardInterrupt: training was interrupted; the model so far and the state to resume from are in `out`.
     """
+    _check_extras()
+    _check_folder(out)
+    if resume and not (out / "state").is_dir():
+        raise DataError(f"there is no interrupted demo in {out}; give its folder, or leave --resume out to begin anew")
     data = ToyFaces(2, image_size=64, seed=0, length=1000)
-    held_back = ToyFaces(2, image_size=64, seed=0, length=64, split="test")
+    unseen = ToyFaces(2, image_size=64, seed=0, length=64, split="test")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = CGAN.default(64, classes=data.classes)
     # Toy faces are lit and turned alike whoever they are, so they need no augmentation.
     config = TrainerConfig(seed=seed, planned_steps=steps, augmentation=Augmentation.none())
@@ -52,25 +62,26 @@ def run(out: Path, *, steps: int = 800, seed: int = 0, resume: bool = False) -> 
     curves: dict[str, list[tuple[int, float]]] = {"reconstruction loss": [], "SSIM to the exact swap": []}
 
     def note(trainer: Trainer) -> None:
-        fidelity = swap_fidelity(trainer.model, held_back, indices=range(16))
+        fidelity = swap_fidelity(trainer.model, unseen, indices=range(16))
         curves["reconstruction loss"].append((trainer.step, trainer.metrics["g/reconstruction"]))
         curves["SSIM to the exact swap"].append((trainer.step, fidelity.swap))
 
     try:
         trainer.fit(data, steps, hook=every(max(1, steps // 20), note))
+        made = Demo(
+            fidelity=swap_fidelity(model, unseen),
+            swaps=out / "swaps.png",
+            progress=out / "progress.png",
+            model=out / "swapper",
+        )
+        model.save_pretrained(made.model)
+        save_grid(made.swaps, pictures(model, unseen))
+        save_curves(made.progress, curves, title="condswap demo")
     except KeyboardInterrupt:
-        trainer.save(out / "state")
-        model.save_pretrained(out / "swapper")
+        with held_back():
+            trainer.save(out / "state")
+            model.save_pretrained(out / "swapper")
         raise
-    made = Demo(
-        fidelity=swap_fidelity(model, held_back),
-        swaps=out / "swaps.png",
-        progress=out / "progress.png",
-        model=out / "swapper",
-    )
-    model.save_pretrained(made.model)
-    save_grid(made.swaps, pictures(model, held_back))
-    save_curves(made.progress, curves, title="condswap demo")
     return made
 
 
@@ -90,3 +101,22 @@ def pictures(model: CGAN, data: ToyFaces, *, count: int = 8) -> dict[str, torch.
         "swap": model.swap(image.to(device), to.to(device), **told).cpu(),
         "exact swap": data.swap_truths(chosen, to),
     }
+
+
+def _check_extras() -> None:
+    """Find out before the training, not after it, that the pictures could not be drawn."""
+    for name, module in (("Pillow", "PIL"), ("matplotlib", "matplotlib")):
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ConfigError(f'the demo draws what it did with {name}: pip install "condswap[demo]"') from error
+
+
+def _check_folder(out: Path) -> None:
+    """Find out before the training that nothing could be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out} cannot be made: {error.strerror}; give the path of a folder") from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise DataError(f"{out} cannot be written to; choose another folder, or allow writing in it")

@@ -37,12 +37,12 @@ class Objective:
 
     dssim: float = 2.0
     l1: float = 0.3
-    mask: float = 0.1
+    mask: float = 0.2
     adversarial: float = 0.005
     swap_adversarial: float = 0.0
     adversarial_loss: str = "least_squares"
     r1: float = 0.0
-    code_adversary: float = 0.02
+    code_adversary: float = 0.06
     mask_blur: float = 0.05
     whole_image: bool = False
 

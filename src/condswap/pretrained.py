@@ -71,28 +71,18 @@ def find(
 def load(folder: Path, assemble: Callable[[Mapping[str, Any]], _Model]) -> _Model:
     """Build the model that a folder describes and give it its weights, all of them or none."""
     config = read_config(folder / CONFIG)
-    # First without memory for the weights: a config can ask for more than there is, and the file says what is needed.
-    # What cannot be built so is a part of one's own that computes in its constructor, or a fault that is told next.
-    try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            sketch: nn.Module | None = assemble(config)
-    except CondswapError:
-        sketch = None
-    model = None if sketch else _build(folder, config, assemble)
-    tensors = read_weights(folder / WEIGHTS, config.get("weights"))
-    if sketch is not None:
+    with torch.random.fork_rng(devices=[]):  # loading a model leaves the caller's random numbers alone
+        try:
+            # First without memory: a config can ask for more weights than there is room for, or than the file holds.
+            with torch.device("meta"):
+                sketch = assemble(config)
+        except CondswapError as error:
+            raise type(error)(f"{folder / CONFIG}: {error}") from error
+        tensors = read_weights(folder / WEIGHTS, config.get("weights"))
         check(sketch, tensors, folder / WEIGHTS)
-    model = model or _build(folder, config, assemble)
+        model = assemble(config)
     fit(model, tensors, folder / WEIGHTS)
     return model
-
-
-def _build(folder: Path, config: Mapping[str, Any], assemble: Callable[[Mapping[str, Any]], _Model]) -> _Model:
-    try:
-        with torch.random.fork_rng(devices=[]):  # loading a model leaves the caller's random numbers alone
-            return assemble(config)
-    except CondswapError as error:
-        raise type(error)(f"{folder / CONFIG}: {error}") from error
 
 
 def read_config(path: Path) -> Mapping[str, Any]:

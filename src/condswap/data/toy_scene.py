@@ -115,7 +115,7 @@ def scene(p: Mapping[str, float], m: Mapping[str, float]) -> Scene:
     mouth_open, smile = max(m["open"], 0.0) ** 1.5, m["smile"]
     happy, blink = max(smile, 0.0), min(max(m["blink"], 0.0) * 1.3, 1.0)
     # As in an aligned crop, the face stays in the middle when the head turns.
-    scale, centre_x, centre_y = m["scale"], m["x"] - 0.22 * sy, m["y"] + 0.04 + 0.25 * sp
+    scale, centre_x, centre_y = m["scale"], m["x"] - 0.22 * sy, m["y"] + 0.18 + 0.25 * sp
     chin = p["chin"] * (1 + 0.08 * mouth_open)
     s |= {"yaw_cos": cy, "yaw_sin": sy, "pitch_cos": cp, "pitch_sin": sp, "roll_cos": math.cos(roll),
           "roll_sin": math.sin(roll),

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from condswap.component import Bottleneck
 from condswap.errors import ConfigError
-from condswap.parts.layers import ClassEmbedding, check_counts, code_norm, image_shape, initialise, rms_norm
+from condswap.parts.layers import ClassEmbedding, check_counts, code_norm, image_shape, initialise, normal, rms_norm
 from condswap.types import Features, Label
 
 
@@ -106,7 +106,7 @@ class CrossAttentionBottleneck(Bottleneck):
         self.num_classes, self.heads = num_classes, heads
         self.norm = code_norm(normalisation, self.in_shape, num_classes)
         self.bank = ClassEmbedding(num_classes, (tokens, width))
-        self.position = nn.Parameter(nn.init.normal_(torch.empty(self.in_shape[1] * self.in_shape[2], width), std=0.02))
+        self.position = normal(self.in_shape[1] * self.in_shape[2], width, std=0.02)
         self.lift = nn.Linear(self.in_shape[0], width)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)

@@ -15,6 +15,14 @@ from condswap.types import Features, Image, Label, Shape
 NORMALISATIONS = ("pooled", "positions", "none")
 
 
+def normal(*shape: int, std: float) -> nn.Parameter:
+    """Give a weight that starts with normal numbers around 0."""
+    weight = torch.empty(shape)
+    if not weight.is_meta:  # where there are no numbers, drawing them would only cost seconds of torch's own imports
+        weight.normal_(0, std)
+    return nn.Parameter(weight)
+
+
 class ClassEmbedding(nn.Module, Growing):
     """A learned tensor for each class; soft labels (b, n) give the weighted mean.
 
@@ -26,7 +34,7 @@ class ClassEmbedding(nn.Module, Growing):
 
     def __init__(self, num_classes: int, shape: Sequence[int], *, std: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(nn.init.normal_(torch.empty(num_classes, *shape), std=std))
+        self.weight = normal(num_classes, *shape, std=std)
 
     def forward(self, label: Label) -> Tensor:
         """Look the classes up, (b, *shape)."""
@@ -212,6 +220,8 @@ def initialise(part: nn.Module) -> None:
 
     Residual branches and modulations start small, so that at first every block is close to its input.
     """
+    if any(weight.is_meta for weight in part.parameters()):  # there are no numbers to set
+        return
     for module in part.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, a=0.1)

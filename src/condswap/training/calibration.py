@@ -17,14 +17,14 @@ def calibrate(generator: Generator, batches: Iterable[Batch], *, device: torch.d
     training do not quite fit them.
 
     Args:
-        generator: whose `ClassNorm` layers are set; it stays in evaluation mode otherwise.
+        generator: in evaluation mode; only its `ClassNorm` layers are set, and they too are left in the mode they had.
         batches: a few batches of real pictures; a class that is in none of them keeps its statistics.
         device: where the generator is.
     """
     norms = [module for module in generator.modules() if isinstance(module, ClassNorm)]
     if not norms:
         return
-    momenta = [norm.momentum for norm in norms]
+    before = [(norm.training, norm.momentum) for norm in norms]
     for norm in norms:
         norm.train()
         norm.updates.zero_()
@@ -35,6 +35,5 @@ def calibrate(generator: Generator, batches: Iterable[Batch], *, device: torch.d
             features = generator.encode(batch["image"].to(device), batch["mask"].to(device))
             generator.bottleneck(features, label, label)
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.eval()
-            norm.momentum = momentum
+        for norm, (training, norm.momentum) in zip(norms, before, strict=True):
+            norm.train(training)

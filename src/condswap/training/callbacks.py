@@ -26,8 +26,8 @@ def every(steps: int, call: Hook) -> Hook:
     Example:
         >>> hook = every(100, lambda trainer: trainer.save("run/state"))
     """
-    if steps < 1:
-        raise ConfigError(f"every({steps}, ...) would never come; give a number of steps from 1 up")
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ConfigError(f"every({steps!r}, ...) would never come; give a whole number of steps from 1 up")
 
     def hook(trainer: Trainer) -> None:
         if trainer.step % steps == 0:

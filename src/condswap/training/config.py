@@ -63,23 +63,29 @@ class TrainerConfig:
             value, least = getattr(self, name), 1 if name == "batch_size" else 0
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a whole number from {least} up")
-        if self.planned_steps is not None and (not isinstance(self.planned_steps, int) or self.planned_steps < 1):
-            raise ConfigError(f"TrainerConfig.planned_steps is {self.planned_steps!r}; it is a number of steps, or None")
+        planned = self.planned_steps
+        if planned is not None and (isinstance(planned, bool) or not isinstance(planned, int) or planned < 1):
+            raise ConfigError(f"TrainerConfig.planned_steps is {planned!r}; it is a number of steps, or None")
         for name in ("learning_rate", "discriminator_learning_rate", "clip"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+            if not (_is_number(value) and value > 0) and not (name == "clip" and value is None):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number above 0")
         for name in ("average", "unmasked"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and 0 <= value <= 1):
+            if not (_is_number(value) and 0 <= value <= 1):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number from 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"TrainerConfig.precision is {self.precision!r}; known here: float32, bfloat16")
         for name in ("betas", "discriminator_betas"):
-            value = tuple(getattr(self, name))
-            if len(value) != 2 or not all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in value):
+            value = getattr(self, name)
+            pair = isinstance(value, tuple | list) and len(value) == 2
+            if not pair or not all(_is_number(beta) and 0 <= beta < 1 for beta in value):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is two numbers from 0 to below 1")
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, tuple(value))
+        if not isinstance(self.augmentation, Augmentation):
+            raise ConfigError(
+                f"TrainerConfig.augmentation is {self.augmentation!r}; it is an Augmentation, or Augmentation.none()"
+            )
 
     @classmethod
     def paper(cls, bottleneck: str = "mlp", *, learning_rate: float = 1e-5, seed: int = 0) -> Self:
@@ -130,7 +136,14 @@ class TrainerConfig:
         Raises:
             ConfigError: an entry is not known here.
         """
-        unknown = set(config) - {one.name for one in fields(cls)}
+        strengths = config.get("augmentation")
+        if not isinstance(strengths, Mapping):
+            raise ConfigError(f"the trainer's settings have the augmentation {strengths!r}; were they edited?")
+        unknown = {*config, *strengths} - {one.name for kind in (cls, Augmentation) for one in fields(kind)}
         if unknown:
             raise ConfigError(f"the trainer's settings have {sorted(unknown)}, not known here: update condswap")
-        return cls(**{**config, "augmentation": Augmentation(**config["augmentation"])})
+        return cls(**{**config, "augmentation": Augmentation(**strengths)})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

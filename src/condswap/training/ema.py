@@ -1,7 +1,7 @@
 """The running average of the weights."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @torch.no_grad()
@@ -13,7 +13,8 @@ def average_into(target: nn.Module, source: nn.Module, *, decay: float) -> None:
         source: gives the rest.
         decay: from 0 (a copy) to 1 (nothing moves).
     """
-    targets, sources = list(target.parameters()), list(source.parameters())
+    targets: list[Tensor] = list(target.parameters())
+    sources: list[Tensor] = list(source.parameters())
     if decay == 0:
         torch._foreach_copy_(targets, sources)
     else:

@@ -1,11 +1,16 @@
 """Batches without end, mixed evenly from the classes, that can start at any step."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import math
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
 
 from condswap.errors import DataError
 from condswap.types import Batch
@@ -20,9 +25,9 @@ def derive(seed: int, *parts: object) -> int:
 class BalancedBatches:
     """The indices of every batch, from a given step on.
 
-    Every batch has as many pictures of each class, up to rounding, in classes of at least four: where the batch is too small
-    for all classes, they take turns. A class goes through all of its pictures in a new order each time. What a batch holds follows from the
-    seed and the step alone.
+    Every batch has as many pictures of each of its classes, up to rounding, and at least four where it can: where the
+    batch is too small for all classes, they take turns. A class goes through all of its pictures, then again in a new
+    order. What a batch holds follows from the seed and the step alone.
 
     Example:
         >>> batches = iter(BalancedBatches([0, 0, 0, 1], batch_size=4, seed=0))
@@ -37,7 +42,10 @@ class BalancedBatches:
         self.members = [torch.tensor(members[label]) for label in sorted(members)]
         self.batch_size, self.seed, self.start = batch_size, seed, start
         self.together = max(1, min(len(self.members), max(batch_size // 4, min(2, batch_size))))
-        self._orders: dict[tuple[str, int, int], torch.Tensor] = {}
+        # After a round of so many turns the last batch of a turn is full.
+        self.turns = self.together // math.gcd(self.together, len(self.members))
+        self._orders: dict[tuple[str, int, int], Tensor] = {}
+        self._round: tuple[int, list[int]] = (-1, [])
 
     def __iter__(self) -> Iterator[list[int]]:
         """Go on forever."""
@@ -49,18 +57,29 @@ class BalancedBatches:
     def batch(self, step: int) -> list[int]:
         """Give the indices of one step."""
         each, more = divmod(self.batch_size, self.together)
-        most = each + (more > 0)
         indices: list[int] = []
         for place in range(self.together):
-            turn, position = divmod(step * self.together + place, len(self.members))
-            one = int(self._order("classes", turn, len(self.members))[position])
+            number = step * self.together + place
+            one, turn = self._class(number), number // len(self.members)
             size = len(self.members[one])
-            for draw in range(turn * most, turn * most + each + (place < more)):
+            # Where it does not divide, one picture more, which comes again in the next turn: so none is left out.
+            for draw in range(turn * each, turn * each + each + (place < more)):
                 lap, position = divmod(draw, size)
                 indices.append(int(self.members[one][self._order(f"class {one}", lap, size)[position]]))
         return indices
 
-    def _order(self, what: str, lap: int, size: int) -> torch.Tensor:
+    def _class(self, number: int) -> int:
+        """Give the class that comes at this place of the endless row of classes, which no batch has twice."""
+        lap, position = divmod(number, self.turns * len(self.members))
+        if self._round[0] != lap:
+            row: list[int] = []
+            for turn in range(lap * self.turns, (lap + 1) * self.turns):
+                begun = row[len(row) // self.together * self.together :]  # what the unfinished batch has already
+                row += sorted(self._order("classes", turn, len(self.members)).tolist(), key=begun.__contains__)
+            self._round = lap, row
+        return self._round[1][position]
+
+    def _order(self, what: str, lap: int, size: int) -> Tensor:
         """Give the order of one lap; the one before may be asked for again by the next batch."""
         key = (what, lap, size)
         if key not in self._orders:
@@ -70,30 +89,39 @@ class BalancedBatches:
         return self._orders[key]
 
 
-def batches(data: Any, *, batch_size: int, seed: int, start: int, workers: int, pin: bool) -> Iterator[Batch]:
+def batches(
+    data: Any, *, labels: Sequence[int] | None, batch_size: int, seed: int, start: int, workers: int, pin: bool
+) -> Iterator[Batch]:
     """Give batches from the step `start` on, without end where the data can be gone through again.
 
     Args:
         data: a dataset of items, or an iterable of batches.
+        labels: of the items; None for batches.
         batch_size: for a dataset of items.
         seed: for a dataset of items.
-        start: the first step; an iterable of batches starts anew, wherever it was.
+        start: the first step. A list of batches goes round and is entered there too; any other iterable starts anew.
         workers: processes that read items.
         pin: keep the batches where a GPU can fetch them by itself.
 
     Raises:
         DataError: there is nothing in it, or it ends and cannot be gone through again.
     """
-    if is_dataset(data):
-        sampler = BalancedBatches(labels_of(data), batch_size=batch_size, seed=seed, start=start)
-        yield from DataLoader(data, batch_sampler=sampler, num_workers=workers, pin_memory=pin)  # type: ignore[arg-type]
+    if labels is not None:
+        sampler = BalancedBatches(labels, batch_size=batch_size, seed=seed, start=start)
+        chance = torch.Generator().manual_seed(seed)  # without it the loader takes from everybody's random numbers
+        yield from DataLoader(data, batch_sampler=sampler, num_workers=workers, pin_memory=pin, generator=chance)
         return
+    if _has_numbers(data):
+        for step in count(start):
+            yield data[step % len(data)]
     while True:
-        count = 0
-        for count, batch in enumerate(data, 1):  # noqa: B007
+        number = 0
+        for number, batch in enumerate(data, 1):  # noqa: B007
             yield batch
-        if count == 0:
-            raise DataError("the data ran out: an iterator gives its batches once; give a dataset, a list or a DataLoader")
+        if number == 0:
+            raise DataError(
+                "the data ran out: an iterator gives its batches once; give a dataset, a list or a DataLoader"
+            )
 
 
 def is_dataset(data: Any) -> bool:
@@ -102,21 +130,42 @@ def is_dataset(data: Any) -> bool:
     Raises:
         DataError: it is neither, or is empty.
     """
-    if isinstance(data, DataLoader) or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+    if isinstance(data, str | Path | Mapping):
+        what = "one batch alone: put it in a list" if isinstance(data, Mapping) else f"{str(data)!r}: try FaceFolder"
+        raise DataError(f"training takes a dataset of items or an iterable of batches, and this is {what}")
+    if not _has_numbers(data):
         if isinstance(data, Iterable):
             return False
         raise DataError(f"training takes a dataset of items or an iterable of batches, not {type(data).__name__}")
     if len(data) == 0:
         raise DataError("the dataset is empty; give it at least one picture of every class")
     item = data[0]
-    if not isinstance(item, dict) or not {"image", "mask", "label"} <= set(item):
+    if not isinstance(item, Mapping) or not {"image", "mask", "label"} <= set(item):
         raise DataError('an item or a batch is a dict {"image", "mask", "label"}; got ' + type(item).__name__)
-    return bool(item["image"].ndim == 3)
+    if not isinstance(item["image"], Tensor):
+        raise DataError(f"an image is a tensor (3, h, w), float in [0, 1]; got {type(item['image']).__name__}")
+    return item["image"].ndim == 3
 
 
-def labels_of(data: Dataset[Any]) -> list[int]:
-    """Give the labels of a dataset: its `labels` where it has them, else by reading every item once."""
-    labels = getattr(data, "labels", None)
-    if labels is None:
-        labels = [data[index]["label"] for index in range(len(data))]  # type: ignore[arg-type]
-    return [int(label) for label in labels]
+def labels_of(data: Any) -> list[int]:
+    """Give the labels of a dataset: its `labels` where it has them, else by reading every item once.
+
+    Raises:
+        DataError: one is no whole number, or there are not as many as pictures.
+    """
+    given = getattr(data, "labels", None)
+    labels = []
+    for number, label in enumerate((data[index]["label"] for index in range(len(data))) if given is None else given):
+        try:
+            labels.append(operator.index(label))
+        except TypeError as error:
+            raise DataError(f"picture {number} has the label {label!r}; it is the number of its class") from error
+    if len(labels) != len(data):
+        raise DataError(f"the dataset has {len(data)} pictures and {len(labels)} labels; it needs one for each")
+    return labels
+
+
+def _has_numbers(data: Any) -> bool:
+    """Tell what is looked up by number from what is only gone through."""
+    through = isinstance(data, DataLoader | IterableDataset)
+    return not through and hasattr(data, "__getitem__") and hasattr(data, "__len__")

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from condswap.errors import ConfigError, DataError, ShapeError
@@ -15,6 +16,7 @@ from condswap.files import write_atomically
 
 FORMAT = 1
 FILE = "state.safetensors"
+_ADAM = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps for each weight
 
 
 def write(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -28,7 +30,9 @@ def write(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any])
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be made: {error.strerror}; give the path of a folder") from error
-    data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"condswap": text})
+    # Copies, because weights that a part has under two names are one tensor, which safetensors refuses.
+    copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    data = save_tensors(copies, {"condswap": text})
     write_atomically(folder / FILE, data)
 
 
@@ -47,29 +51,80 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             facts = json.loads((file.metadata() or {}).get("condswap", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, RecursionError, OSError) as error:
-        raise DataError(f"{path} is not a whole state ({error}); go on from another state, or start the run anew") from error
+        raise DataError(
+            f"{path} is not a whole state ({error}); go on from another state, or start the run anew"
+        ) from error
     if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
         raise DataError(f"{path} is not the state of a run of condswap; was it written by another program?")
     if facts["format"] > FORMAT:
-        raise ConfigError(f"{path} has format {facts['format']} and this condswap reads up to {FORMAT}; update condswap")
+        raise ConfigError(
+            f"{path} has format {facts['format']} and this condswap reads up to {FORMAT}; update condswap"
+        )
+    step = facts.get("step")
+    if type(step) is not int or step < 0 or not isinstance(facts.get("config"), dict) or "model" not in facts:
+        raise DataError(f"{path} lacks the step, the settings or the model of its run; was it edited?")
     return tensors, facts
 
 
-def check(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], folder: Path) -> None:
-    """Check that a state has the tensors that the trainer has, before any of them is taken.
+def check_model(kept: Any, own: Mapping[str, Any], folder: Path) -> None:
+    """Check that a state is that of this assembly.
 
     Raises:
-        DataError: some are missing or in excess.
+        ConfigError: it is another one; the message says where they differ.
+    """
+    if kept == own:
+        return
+    told = "described in another way"
+    if isinstance(kept, dict):
+        keys = sorted(key for key in {*kept, *own} if kept.get(key) != own.get(key))
+        told = "; ".join(f"{key} {kept.get(key)!r}, not {own.get(key)!r}" for key in keys)
+    raise ConfigError(f"{folder} is the state of another model: it was {told}; assemble the model as it was")
+
+
+def check(
+    tensors: Mapping[str, Tensor],
+    modules: Mapping[str, nn.Module | None],
+    optimized: Mapping[str, nn.Module | None],
+    folder: Path,
+) -> None:
+    """Check that a state has the tensors that a trainer takes, before any of them is taken.
+
+    Args:
+        tensors: of the state.
+        modules: by the name that their tensors begin with.
+        optimized: the modules by the name of their optimizer.
+        folder: where the state is.
+
+    Raises:
+        DataError: some are missing or in excess, or are of another kind.
         ShapeError: one has another shape.
     """
-    differing = sorted(set(tensors) ^ set(own))
+    path = folder / FILE
+    wanted: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        if module is not None:
+            wanted |= {f"{name}/{key}": tensor for key, tensor in module.state_dict().items()}
+    for name, module in optimized.items():
+        kept = under(tensors, f"optimizer/{name}/")
+        for index, weight in enumerate([] if module is None else module.parameters()):
+            if any(f"{index}.{key}" in kept for key in _ADAM):  # a weight that never had a gradient has none of them
+                for key in _ADAM:
+                    wanted[f"optimizer/{name}/{index}.{key}"] = torch.zeros(()) if key == "step" else weight
+    differing = sorted(set(tensors) ^ set(wanted))
     if differing:
-        raise DataError(f"{folder / FILE} does not belong to this trainer: {', '.join(differing[:3])} is in one of them only")
-    for name, tensor in own.items():
+        raise DataError(f"{path} does not belong to this trainer: {', '.join(differing[:3])} is in one of them only")
+    for name, tensor in wanted.items():
         if tensors[name].shape != tensor.shape:
             raise ShapeError(
-                f"{folder / FILE}: {name} is {tuple(tensors[name].shape)} and this trainer's is {tuple(tensor.shape)}"
+                f"{path}: {name} is {tuple(tensors[name].shape)} and this trainer's is {tuple(tensor.shape)}"
             )
+        if tensors[name].dtype != tensor.dtype:
+            raise DataError(f"{path}: {name} is {tensors[name].dtype} and this trainer's is {tensor.dtype}")
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Give the tensors whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from condswap.cgan import CGAN
 from condswap.component import Face
 from condswap.losses import MaskedLoss, adversarial_loss, blur_mask, dssim, l1, masked_mean, r1_penalty
+from condswap.training.loader import derive
 from condswap.types import Batch, Features, Image, Label, Logits, Mask, Shape
 
 Metrics: TypeAlias = dict[str, Tensor]
@@ -40,7 +41,7 @@ class Shown(NamedTuple):
 
 
 class CodeAdversary(nn.Module):
-    """Guesses the class from the encoder's features; the encoder learns to confuse it (Lample et al. 2017, Fader networks).
+    """Guesses the class from the encoder's features; the encoder learns to confuse it (Lample et al. 2017).
 
     It belongs to training as an optimizer does, and is not saved with the model.
 
@@ -67,6 +68,15 @@ class CodeAdversary(nn.Module):
         return logits
 
 
+def make_code_adversary(model: CGAN, *, seed: int) -> CodeAdversary | None:
+    """Make the adversary of the code when the model's objective asks for one and there are classes to confuse."""
+    if not model.objective.code_adversary or len(model.classes) < 2:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, "code adversary"))
+        return CodeAdversary(model.generator.encoder.out_shape, num_classes=len(model.classes))
+
+
 def show(model: CGAN, batch: Batch, *, seen: tuple[Image, Mask | None] | None = None) -> Shown:
     """Let the generator show a batch as its own classes, and as others when the objective asks for it.
 
@@ -85,7 +95,8 @@ def show(model: CGAN, batch: Batch, *, seen: tuple[Image, Mask | None] | None = 
         other = (label + torch.randint_like(label, 1, len(model.classes))) % len(model.classes)
         swapped = model.generator.show(features, other, label), other
     region = torch.ones_like(soft) if model.objective.whole_image else soft
-    return Shown(face, torch.lerp(image, face.image, soft), region, features, swapped)
+    composite = torch.lerp(image, face.image.to(image.dtype), soft)  # a decoder may give half precision under autocast
+    return Shown(face, composite, region, features, swapped)
 
 
 def generator_step(
@@ -110,7 +121,8 @@ def generator_step(
         reconstruction: in place of the objective's DSSIM and L1.
 
     Returns:
-        The loss, and its terms: g/loss, g/reconstruction, and g/mask, g/adversarial, g/swap, g/code where they are asked for.
+        The loss, and its terms: g/loss, g/reconstruction, and those of g/mask, g/adversarial, g/swap and g/code that
+        are asked for.
     """
     objective, image, label = model.objective, batch["image"], batch["label"]
     if reconstruction is None:

@@ -1,32 +1,35 @@
 """The trainer: the order of the steps."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
-from condswap.cgan import CGAN, check_range
+from condswap.cgan import CGAN
 from condswap.data.augment import augment
-from condswap.errors import ConfigError, DataError, ShapeError, TrainingError
+from condswap.errors import ConfigError, TrainingError
 from condswap.progress import Progress
 from condswap.training import distributed, state
 from condswap.training.calibration import calibrate
 from condswap.training.callbacks import Hook
+from condswap.training.checks import check_batch, check_classes, check_grown, check_steps
 from condswap.training.config import TrainerConfig
+from condswap.training.descent import adam, descend, differentiate
+from condswap.training.devices import choose_device
 from condswap.training.ema import average_into
-from condswap.training.loader import batches, derive, is_dataset
+from condswap.training.interrupt import held_back
+from condswap.training.loader import batches, derive, is_dataset, labels_of
 from condswap.training.steps import (
-    CodeAdversary,
     Metrics,
     Reconstruction,
     code_adversary_step,
     discriminator_step,
     generator_step,
+    make_code_adversary,
     show,
 )
 from condswap.types import Batch
@@ -65,30 +68,26 @@ class Trainer:
         device: str | torch.device | None = None,
         reconstruction: Reconstruction | None = None,
     ) -> None:
+        if not isinstance(config, TrainerConfig | None):
+            raise ConfigError(f"config is {config!r}; give a TrainerConfig(...), or None for the default")
         model.config()  # a part that cannot be saved is said now, not after the run
         self.config = config or TrainerConfig()
-        self.device = _device(device)
+        self.device = choose_device(device)
         self.rank = distributed.rank()
         self.reconstruction = reconstruction
         self.step = 0
         self.model = model.to(self.device).eval()
         self._live = copy.deepcopy(model)
         self._live.discriminator = model.discriminator  # one discriminator: nobody averages it
-        self._live.train()
-        self._adversary: CodeAdversary | None = None
-        if model.objective.code_adversary and len(model.classes) > 1:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive(self.config.seed, "code adversary"))
-                features = model.generator.encoder.out_shape
-                self._adversary = CodeAdversary(features, num_classes=len(model.classes)).to(self.device)
-        rate, slower = self.config.learning_rate, self.config.discriminator_learning_rate
-        fused = self.device.type in ("cuda", "cpu")
-        self._optimizers = {
-            "generator": Adam(self._live.generator.parameters(), rate, self.config.betas, fused=fused),
-            "discriminator": Adam(model.discriminator.parameters(), slower, self.config.discriminator_betas, fused=fused),
-        }
+        self._adversary = make_code_adversary(model, seed=self.config.seed)
         if self._adversary is not None:
-            self._optimizers["code"] = Adam(self._adversary.parameters(), rate, fused=fused)
+            self._adversary.to(self.device)
+        networks = {"generator": self._live.generator, "discriminator": model.discriminator, "code": self._adversary}
+        self._optimizers = {
+            name: adam(network, self.config, of=name, device=self.device)
+            for name, network in networks.items()
+            if network is not None
+        }
         self._rates = {name: one.param_groups[0]["lr"] for name, one in self._optimizers.items()}
         self._metrics: Metrics = {}
         self._failed = torch.zeros((), device=self.device)
@@ -110,23 +109,34 @@ class Trainer:
         Raises:
             DataError: the data do not suit the model; the message says what and where.
             ShapeError: its pictures have another size than the model's.
+            ConfigError: `steps` is no number of steps, or more than the configuration plans.
             TrainingError: a loss was no longer a number. The weights are those of the last good step.
+            KeyboardInterrupt: Ctrl-C, once the step that was being taken is whole: `save` what there is.
         """
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise ConfigError(f"steps is {steps!r}; it is the whole number of steps to have been taken at the end")
-        self._check_classes(data)
+        check_steps(steps, planned=self.config.planned_steps)
+        check_grown(self.model.classes, self._live.classes)
+        labels = labels_of(data) if is_dataset(data) else None
+        check_classes(getattr(data, "classes", None), labels, classes=self.model.classes)
         with Progress(steps, title="training", start=self.step) as progress:
-            source = self._batches(data, self.step)
+            source, first = self._batches(data, labels, self.step), True
             while self.step < steps:
-                self._take(self._checked(next(source)))
-                self.step += 1
+                batch = check_batch(
+                    next(source),
+                    image_shape=self.model.image_shape,
+                    classes=self.model.classes,
+                    values=first,
+                )
+                first = False
+                with held_back():
+                    self._take(batch)
+                    self.step += 1
                 if self.step % _LOOK == 0 or self.step == steps or self.device.type == "cpu":
                     self._look()
                 if hook is not None:
                     hook(self)
                 progress.update(self.step, self._line)
-        if is_dataset(data):
-            calibrate(self.model.generator, islice(self._batches(data, 0), 16), device=self.device)
+        if labels is not None:
+            calibrate(self.model.generator, islice(self._batches(data, labels, 0), 16), device=self.device)
 
     def save(self, folder: str | Path) -> None:
         """Write everything that going on takes to a folder: `Trainer.load` reads it.
@@ -160,20 +170,26 @@ class Trainer:
             ShapeError: a weight has another shape.
         """
         tensors, facts = state.read(Path(folder))
-        if facts.get("model") != model.config():
-            raise ConfigError(
-                f"{folder} is the state of another model: it was {_differences(facts.get('model'), model.config())}; "
-                "assemble the model as it was"
-            )
-        trainer = cls(model, TrainerConfig.from_config(facts["config"]), device=device, reconstruction=reconstruction)
-        trainer._restore(tensors, Path(folder))
-        trainer.step = int(facts["step"])
+        state.check_model(facts["model"], model.config(), Path(folder))
+        config = TrainerConfig.from_config(facts["config"])
+        modules: dict[str, nn.Module | None] = {
+            "average": model,
+            "live": model.generator,
+            "code": make_code_adversary(model, seed=config.seed),
+        }
+        optimized = {"generator": model.generator, "discriminator": model.discriminator, "code": modules["code"]}
+        state.check(tensors, modules, optimized, Path(folder))
+        trainer = cls(model, config, device=device, reconstruction=reconstruction)
+        trainer._restore(tensors)
+        trainer.step = facts["step"]
         return trainer
 
     def _take(self, batch: Batch) -> None:
         """Take one step."""
         config, live = self.config, self._live
-        batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}  # type: ignore[assignment]
+        live.train()
+        image, mask, label = (batch[key].to(self.device, non_blocking=True) for key in ("image", "mask", "label"))
+        batch = Batch(image=image, mask=mask, label=label)
         chance = torch.Generator().manual_seed(derive(config.seed, self.rank, self.step, "augmentation"))
         varied = augment(batch, augmentation=config.augmentation, generator=chance)
         whole = (torch.rand(len(varied.label), generator=chance) < config.unmasked).to(self.device, non_blocking=True)
@@ -187,13 +203,16 @@ class Trainer:
         devices = [self.device] if self.device.type == "cuda" else []
         metrics: Metrics = {}
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(derive(config.seed, self.rank, self.step))
+            # torch.manual_seed seeds every device, and only those of this step are put back afterwards.
+            seed = torch.default_generator.manual_seed if self.device.type == "cpu" else torch.manual_seed
+            seed(derive(config.seed, self.rank, self.step))
             with half:
                 shown = show(live, batch, seen=seen)
             if self._adversary is not None:
                 with half:
                     loss, found = code_adversary_step(self._adversary, batch, shown)
-                self._descend("code", self._adversary, loss)
+                self._differentiate(self._adversary, loss, clip=None)
+                self._descend("code")
                 metrics |= found
             with half:
                 loss, found = generator_step(
@@ -205,100 +224,52 @@ class Trainer:
                     code_weight=code_weight,
                     reconstruction=self.reconstruction,
                 )
-            self._descend("generator", live.generator, loss)
+            self._differentiate(live.generator, loss, clip=config.clip)
             metrics |= found
             if adversarial:
                 with half:
                     loss, found = discriminator_step(live, batch, shown)
-                self._descend("discriminator", live.discriminator, loss)
+                self._differentiate(live.discriminator, loss, clip=config.clip)
                 metrics |= found
+        # Only now, so that a loss that is no number, of whichever network, moves none.
+        self._descend("generator")
+        if adversarial:
+            self._descend("discriminator")
         self._metrics = metrics
+        self.model.eval()  # a hook may have set it otherwise, and the discriminator is shared
+        if self.device.type == "cpu" and self._failed.item():
+            return
         early = (1 + self.step) / (10 + self.step)  # a short run is not held back by where it started
         average_into(self.model.generator, live.generator, decay=min(config.average, early) if config.average else 0.0)
 
-    def _descend(self, name: str, network: nn.Module, loss: Tensor) -> None:
-        """Follow the gradient of a loss for one network; one that is no number moves nothing."""
-        optimizer, weights = self._optimizers[name], [one for one in network.parameters() if one.requires_grad]
-        optimizer.zero_grad()
-        loss.backward(inputs=weights)
-        gradients = [one.grad for one in weights if one.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if self.config.clip is not None and name != "code":
-            nn.utils.clip_grads_with_norm_(weights, self.config.clip, norm)
-        failed = (~torch.isfinite(norm)).float()
-        self._failed = torch.maximum(self._failed, failed)
-        for group in optimizer.param_groups:
-            group["lr"] = self._rates[name] * self.config.rate(self.step)
-        if optimizer.defaults["fused"]:
-            optimizer.found_inf = failed  # type: ignore[attr-defined]  # a fused step reads it on the device, without a sync
-            optimizer.step()
-        elif not failed.item():
-            optimizer.step()
+    def _differentiate(self, network: nn.Module, loss: Tensor, *, clip: float | None) -> None:
+        """Give a network its gradient, and note when it is no number."""
+        self._failed = torch.maximum(self._failed, differentiate(network, loss, clip=clip))
+
+    def _descend(self, name: str) -> None:
+        """Follow the gradient, unless one since the last look was no number."""
+        descend(self._optimizers[name], self._rates[name] * self.config.rate(self.step), failed=self._failed)
 
     def _look(self) -> None:
         """Stop the run when a loss was no longer a number."""
         if self._failed.item():
             self._failed.zero_()
             raise TrainingError(
-                f"at step {self.step} or up to {_LOOK} before, a loss or its gradient was no longer a number; the weights are "
-                "those of the last good step: save them, then go on with a lower learning rate, or in float32"
+                f"at step {self.step} or up to {_LOOK} before, a loss or its gradient was no longer a number; the "
+                "weights are those of the last good step: save them and go on with a lower learning rate, or in float32"
             )
 
-    def _batches(self, data: Any, start: int) -> Iterator[Batch]:
+    def _batches(self, data: Any, labels: Sequence[int] | None, start: int) -> Iterator[Batch]:
         config = self.config
         return batches(
             data,
+            labels=labels,
             batch_size=config.batch_size,
             seed=derive(config.seed, self.rank, "order"),
             start=start,
             workers=config.workers,
             pin=self.device.type == "cuda",
         )
-
-    def _check_classes(self, data: Any) -> None:
-        """Refuse data whose classes are others than the model's, or have other numbers."""
-        names, ours = getattr(data, "classes", None), self.model.classes
-        if names is not None:
-            moved = [name for number, name in enumerate(names) if name in ours and ours.index(name) != number]
-            if moved or len(names) > len(ours):
-                raise DataError(
-                    f"the data's classes are {list(names)} and the model's {list(ours)}: the numbers would not mean the same "
-                    f"people; build one with the classes of the other, such as FaceFolder(..., classes={list(ours)})"
-                )
-        labels = getattr(data, "labels", None)
-        if labels is not None and len(labels):
-            present = {int(label) for label in labels}
-            absent = [name for number, name in enumerate(ours) if number not in present]
-            if absent:
-                raise DataError(f"there are no pictures of {', '.join(absent)}; every class of the model needs some to train")
-
-    def _checked(self, batch: Batch) -> Batch:
-        """Refuse a batch that the model cannot take, before it costs anything."""
-        if not isinstance(batch, dict) or not {"image", "mask", "label"} <= set(batch):
-            raise DataError('a batch is a dict {"image": (b, 3, h, w), "mask": (b, 1, h, w), "label": (b)}')
-        image, mask, label = batch["image"], batch["mask"], torch.as_tensor(batch["label"])
-        shape = self.model.image_shape
-        if image.ndim != 4 or tuple(image.shape[1:]) != shape:
-            raise ShapeError(
-                f"the model takes images (b, {', '.join(map(str, shape))}) and the data gives {tuple(image.shape)}; "
-                f"give the data the size of the model, such as FaceFolder(..., image_size={shape[1]})"
-            )
-        if tuple(mask.shape) != (len(image), 1, *shape[1:]) or tuple(label.shape) != (len(image),):
-            raise ShapeError(
-                f"{len(image)} images need masks {(len(image), 1, *shape[1:])} and labels ({len(image)},); "
-                f"got {tuple(mask.shape)} and {tuple(label.shape)}"
-            )
-        if label.is_floating_point() or label.dtype == torch.bool:
-            raise DataError(f"labels are int64 and these are {label.dtype}")
-        if image.device.type == "cpu":
-            check_range(image)
-            check_range(mask)
-            if not 0 <= int(label.min()) <= int(label.max()) < len(self.model.classes):
-                raise DataError(
-                    f"the labels go from {int(label.min())} to {int(label.max())} and the model has "
-                    f"{len(self.model.classes)} classes, 0 to {len(self.model.classes) - 1}"
-                )
-        return Batch(image=image.float(), mask=mask.float(), label=label.long())
 
     def _line(self) -> str:
         """Give what the progress bar shows."""
@@ -320,30 +291,9 @@ class Trainer:
                 tensors[f"optimizer/{name}/{key}"] = value
         return tensors
 
-    def _restore(self, tensors: dict[str, Tensor], folder: Path) -> None:
-        """Take the tensors of a state, all or none."""
-        own = {name: tensor for name, tensor in self._tensors().items() if not name.startswith("optimizer/")}
-        state.check({name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer/")}, own, folder)
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take the tensors of a state that was checked."""
         for name, module in self._modules():
             module.load_state_dict({key: tensors[f"{name}/{key}"] for key in module.state_dict()})
         for name, optimizer in self._optimizers.items():
-            prefix = f"optimizer/{name}/"
-            kept = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-            state.restore_optimizer(optimizer, kept)
-
-
-def _device(device: str | torch.device | None) -> torch.device:
-    """Choose the device, and refuse one that is not there."""
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if device is None:
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    chosen = torch.device(device)
-    if (chosen.type == "cuda" and not cuda) or (chosen.type == "mps" and not mps):
-        raise ConfigError(f"there is no {chosen} here; leave `device` out to take what there is, or give 'cpu'")
-    return chosen
-
-
-def _differences(old: Any, new: dict[str, Any]) -> str:
-    if not isinstance(old, dict):
-        return "described in another way"
-    return "; ".join(f"{key} {old.get(key)!r}, not {new.get(key)!r}" for key in new if old.get(key) != new.get(key))
+            state.restore_optimizer(optimizer, state.under(tensors, f"optimizer/{name}/"))

@@ -1,0 +1,31 @@
+"""Where to train."""
+
+import torch
+
+from condswap.errors import ConfigError
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """Choose the device, and refuse one that is not there.
+
+    Args:
+        device: None takes CUDA, MPS or the CPU, whichever there is.
+
+    Raises:
+        ConfigError: it is not there, or is no device at all.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device is None:
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ConfigError(f"device is {device!r}; give 'cpu', 'cuda', 'cuda:1', 'mps', or None") from error
+    count = {"cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps)}.get(chosen.type, 1)
+    if (chosen.index or 0) >= count:
+        raise ConfigError(f"there is no {chosen} here; leave `device` out to take what there is, or give 'cpu'")
+    return chosen
