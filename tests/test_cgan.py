@@ -49,7 +49,9 @@ def test_every_part_by_hand():
     encoder = ConvEncoder((3, 128, 128), width=8)
     bottleneck = CrossAttentionBottleneck(encoder.out_shape, num_classes=2)
     decoder = ConvDecoder(bottleneck.out_shape, num_classes=2, width=8)
-    model = CGAN(encoder, bottleneck, decoder, PatchDiscriminator(decoder.out_shape, num_classes=2), classes=["biden", "trump"])
+    model = CGAN(
+        encoder, bottleneck, decoder, PatchDiscriminator(decoder.out_shape, num_classes=2), classes=["biden", "trump"]
+    )
     assert model.classes == ("biden", "trump")
     assert model(torch.rand(1, 3, 128, 128), "trump").shape == (1, 3, 128, 128)
     assert model.discriminator(torch.rand(1, 3, 128, 128), torch.tensor([1])).ndim >= 2
@@ -91,7 +93,9 @@ def test_a_size_that_does_not_divide_for_the_paper_is_told_with_sizes_that_do(si
             assert CGAN.paper(one, classes=["a"], bottleneck=bottleneck).image_shape == (3, *one)
 
 
-@pytest.mark.parametrize("size", [0, -64, 8, 15, True, 64.0, None, "64", (64,), (64, 64, 3), (64, 64.0), (64, "64"), {64}], ids=str)
+@pytest.mark.parametrize(
+    "size", [0, -64, 8, 15, True, 64.0, None, "64", (64,), (64, 64, 3), (64, 64.0), (64, "64"), {64}], ids=str
+)
 @pytest.mark.parametrize("assemble", [CGAN.default, CGAN.paper])
 def test_what_is_no_size_is_refused(size, assemble):
     with pytest.raises(ShapeError, match="image_size is the side in pixels"):
@@ -115,7 +119,9 @@ def test_many_classes_are_a_table_not_a_loop(bottleneck):
     names = [f"person {number}" for number in range(256)]
     model = met(small(names, bottleneck=bottleneck))
     assert model.swap(pictures(), ["person 3", "person 255"]).shape == (2, 3, 32, 32)
-    assert len({id(module) for module in model.modules()}) == len({id(module) for module in small(bottleneck=bottleneck).modules()})
+    assert len({id(module) for module in model.modules()}) == len(
+        {id(module) for module in small(bottleneck=bottleneck).modules()}
+    )
 
 
 def test_a_label_changes_the_picture_and_so_does_the_picture():
@@ -181,11 +187,17 @@ def test_swap_shows_the_class():
     assert not torch.equal(out, model.swap(image, "anna"))
 
 
-def test_with_a_mask_the_outside_is_untouched_bit_for_bit():
-    model, image = small(), pictures()
+def face_all_over(model):
+    """The model with a mask of its own that is one everywhere, so that only the mask that is given can hold it back."""
     with torch.no_grad():
-        model.generator.decoder.heads.conv.bias[12:] += 20  # a mask of one all over, so that only ours can hold it back
-    mask = torch.zeros(2, 1, 32, 32)
+        model.generator.decoder.heads.conv.bias[12:] += 20
+    return model
+
+
+@pytest.mark.parametrize("side", [32, 128])  # from about 100 pixels on, the edge of the mask is blurred
+def test_with_a_mask_the_outside_is_untouched_bit_for_bit(side):
+    model, image = face_all_over(small(size=(side, side))), pictures(size=(side, side))
+    mask = torch.zeros(2, 1, side, side)
     mask[0, :, 4:28, 9:20], mask[1, :, :, :5] = 1, 1
     mask[0, 0, 15, 15] = 0  # a hole
     for soft in (mask, mask * 0.9, torch.nn.functional.avg_pool2d(mask, 3, 1, 1)):
@@ -193,6 +205,15 @@ def test_with_a_mask_the_outside_is_untouched_bit_for_bit():
         outside = (soft == 0).expand_as(image)
         assert torch.equal(out[outside], image[outside])
         assert (out[~outside] != image[~outside]).any()
+
+
+def test_the_outside_is_untouched_even_where_the_face_is_no_number():
+    model, image, mask = face_all_over(small()), pictures(), torch.zeros(2, 1, 32, 32)
+    mask[..., 8:24, 8:24] = 1
+    with torch.no_grad():
+        model.generator.decoder.heads.conv.bias[:12] = torch.nan
+    out = model.swap(image, "bob", mask=mask)
+    assert torch.equal(out[(mask == 0).expand_as(image)], image[(mask == 0).expand_as(image)])
 
 
 def test_a_mask_of_zeros_changes_nothing():
@@ -207,8 +228,11 @@ def test_deep_inside_a_mask_there_is_the_face_alone():
     assert torch.allclose(out, model.generator(image, "bob", None, mask).image, atol=1e-5)
 
 
-@pytest.mark.parametrize("mask", [torch.full((2, 1, 32, 32), 255.0), torch.full((2, 1, 32, 32), torch.nan), -torch.ones(2, 1, 32, 32)],
-                         ids=["255", "nan", "-1"])
+@pytest.mark.parametrize(
+    "mask",
+    [torch.full((2, 1, 32, 32), 255.0), torch.full((2, 1, 32, 32), torch.nan), -torch.ones(2, 1, 32, 32)],
+    ids=["255", "nan", "-1"],
+)
 def test_a_mask_out_of_range_is_refused(mask):
     with pytest.raises(DataError, match=r"masks are in \[0, 1\]"):
         small().swap(pictures(), "bob", mask=mask)
@@ -255,7 +279,9 @@ def test_one_more_class_does_not_move_the_others(bottleneck, trained):
 
     def shown():
         return [model.swap(image, to, source=source) for to in ("anna", "bob") for source in (None, "anna", "bob")] + [
-            model.discriminator(image, label), model(image, "bob")]
+            model.discriminator(image, label),
+            model(image, "bob"),
+        ]
 
     before = shown()
     model.add_class("carl")
@@ -311,7 +337,11 @@ def test_a_copy_of_the_model_does_not_grow_with_it():
         lambda: CGAN.default((32, 48), classes=["a", "b", "c"]),
         lambda: CGAN.default(32, classes=["a"], bottleneck="mlp"),
         lambda: CGAN.paper(32, classes=["a", "b"], bottleneck="attention"),
-        lambda: small(["Zo\u00eb \"the\" \\ \n", "\u4e8c"], objective=Objective(l1=0.125, adversarial_loss="hinge"), masked_input=False),
+        lambda: small(
+            ['Zo\u00eb "the" \\ \n', "\u4e8c"],
+            objective=Objective(l1=0.125, adversarial_loss="hinge"),
+            masked_input=False,
+        ),
     ],
     ids=["default", "mlp", "paper", "odd"],
 )
@@ -333,13 +363,38 @@ def changed(config, **changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        *[{key: "missing"} for key in ("condswap", "classes", "encoder", "bottleneck", "decoder", "discriminator", "objective", "masked_input")],
+        *[
+            {key: "missing"}
+            for key in (
+                "condswap",
+                "classes",
+                "encoder",
+                "bottleneck",
+                "decoder",
+                "discriminator",
+                "objective",
+                "masked_input",
+            )
+        ],
         *[{"condswap": value} for value in (2, 99, 0, -1, True, "1", 1.0, None)],
         *[{"classes": value} for value in ("ab", ["a"], ["a", "a"], ["a", 1], None, {}, [["a"], "b"])],
         *[{"masked_input": value} for value in (None, 1, "yes")],
         *[{"encoder": value} for value in (None, {}, [], "ConvEncoder", {"type": "ConvDecoder"})],
-        *[{"objective": value} for value in (None, [], {"l1": "1"}, {"l1": -1}, {"l1": True}, {"l2": 1}, {"l1": None}, {"whole_image": 1},
-                                             {"adversarial_loss": "wasserstein"}, {"adversarial_loss": 5})],
+        *[
+            {"objective": value}
+            for value in (
+                None,
+                [],
+                {"l1": "1"},
+                {"l1": -1},
+                {"l1": True},
+                {"l2": 1},
+                {"l1": None},
+                {"whole_image": 1},
+                {"adversarial_loss": "wasserstein"},
+                {"adversarial_loss": 5},
+            )
+        ],
         {"surprise": 1},
     ],
     ids=str,
@@ -356,19 +411,27 @@ def test_what_is_no_config_at_all_is_refused(config):
 
 
 def test_a_newer_config_says_how_to_update():
-    with pytest.raises(ConfigError, match=r"format 2, and this condswap reads up to 1; update with `pip install -U condswap`"):
+    with pytest.raises(
+        ConfigError, match=r"format 2, and this condswap reads up to 1; update with `pip install -U condswap`"
+    ):
         CGAN.from_config(changed(small().config(), condswap=2))
 
 
 def test_the_paper_has_the_losses_of_the_paper():
     model = CGAN.paper(32, classes=["a", "b"], bottleneck="mlp")
-    assert (model.objective.dssim, model.objective.adversarial, model.objective.l1) == (200.0, 0.05, 0.0)  # 100 (1 - SSIM)
+    assert (model.objective.dssim, model.objective.adversarial, model.objective.l1) == (
+        200.0,
+        0.05,
+        0.0,
+    )  # 100 (1 - SSIM)
     assert type(model.discriminator) is MLPDiscriminator
     assert not model.generator.masked_input
     assert model.swap(pictures(), "b").shape == (2, 3, 32, 32)
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deep", "pickle"])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deep", "pickle"]
+)
 def test_a_copied_model_swaps_the_same(copied):
     model = met(small())
     assert torch.equal(copied(model).swap(pictures(), "bob"), model.swap(pictures(), "bob"))

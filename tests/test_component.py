@@ -95,7 +95,7 @@ def test_changing_a_config_does_not_change_the_part():
     assert part.config()["options"] == [[1]]
 
 
-@pytest.mark.parametrize("value", [None, True, 0, -3, 2**80, 0.1, -1e300, "", "Zo\u00eb \"\\\n", [], [1, [2.5, None]]])
+@pytest.mark.parametrize("value", [None, True, 0, -3, 2**80, 0.1, -1e300, "", 'Zo\u00eb "\\\n', [], [1, [2.5, None]]])
 def test_every_kind_of_argument_comes_back_from_json(value):
     part = AnyArgumentEncoder((3, 32, 32), option=value)
     twin = build(json.loads(json.dumps(part.config())), Encoder)
@@ -107,8 +107,21 @@ def test_every_kind_of_argument_comes_back_from_json(value):
 
 @pytest.mark.parametrize(
     "value",
-    [nn.SiLU(), {"a": 1}, {1, 2}, b"x", 1j, torch.tensor(1.0), torch.float32, print, nn.ReLU, float("nan"), float("inf"),
-     [1, [nn.ReLU()]], object()],
+    [
+        nn.SiLU(),
+        {"a": 1},
+        {1, 2},
+        b"x",
+        1j,
+        torch.tensor(1.0),
+        torch.float32,
+        print,
+        nn.ReLU,
+        float("nan"),
+        float("inf"),
+        [1, [nn.ReLU()]],
+        object(),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_an_argument_that_cannot_be_written_down_is_named(value):
@@ -180,7 +193,9 @@ def test_a_part_that_was_replaced_is_described_as_it_is_now():
         lambda: PatchDiscriminator((3, 32, 32), num_classes=2, width=8),
     ],
 )
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda part: pickle.loads(pickle.dumps(part))], ids=["deep", "pickle"])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda part: pickle.loads(pickle.dumps(part))], ids=["deep", "pickle"]
+)
 def test_a_copy_has_the_same_config_and_weights_and_shares_none(part, copied):
     one = part()
     other = copied(one)
@@ -216,13 +231,17 @@ def test_a_role_cannot_be_made_itself(role):
 
 def test_nobody_can_register_under_the_name_of_a_part_of_the_library():
     for name, role in (("ConvEncoder", Encoder), ("PaperDecoder", Decoder), ("Encoder", Component)):
-        with pytest.raises(ConfigError, match=f"{name} is the name of a part of condswap; give your class another name"):
+        with pytest.raises(
+            ConfigError, match=f"{name} is the name of a part of condswap; give your class another name"
+        ):
             type(name, (role,), {"forward": lambda self, image: image})
     assert type(build(ConvEncoder((3, 32, 32)).config(), Encoder)) is ConvEncoder
 
 
 def test_an_unknown_type_names_the_cure():
-    with pytest.raises(ConfigError, match=r"no Encoder called 'MineEncoder' here; import the module that defines it.*ConvEncoder"):
+    with pytest.raises(
+        ConfigError, match=r"no Encoder called 'MineEncoder' here; import the module that defines it.*ConvEncoder"
+    ):
         build({"type": "MineEncoder"}, Encoder)
 
 
@@ -240,19 +259,33 @@ def test_a_type_of_another_role_or_an_abstract_one_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["os.system", "builtins.exec", "planted", "planted.Encoder", "planted:Encoder", "__import__('planted')", "../planted"]
+    "name",
+    [
+        "os.system",
+        "builtins.exec",
+        "planted",
+        "planted.Encoder",
+        "planted:Encoder",
+        "__import__('planted')",
+        "../planted",
+    ],
 )
 def test_a_config_never_imports_and_never_calls(name, tmp_path, monkeypatch):
     (tmp_path / "planted.py").write_text("raise SystemExit('this must not run')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("os.system", lambda command: pytest.fail("this must not be called"))
-    for config in ({"type": name, "command": "true"}, {"type": "NoisyEncoder", "encoder": {"type": name, "command": "true"}}):
+    for config in (
+        {"type": name, "command": "true"},
+        {"type": "NoisyEncoder", "encoder": {"type": name, "command": "true"}},
+    ):
         with pytest.raises(ConfigError, match="here; import the module"):
             build(config, Encoder)
     assert "planted" not in sys.modules
 
 
-@pytest.mark.parametrize("config", [None, [], "ConvEncoder", 5, {}, {"type": None}, {"type": ["ConvEncoder"]}, {"in_shape": [1]}])
+@pytest.mark.parametrize(
+    "config", [None, [], "ConvEncoder", 5, {}, {"type": None}, {"type": ["ConvEncoder"]}, {"in_shape": [1]}]
+)
 def test_what_describes_no_part_is_refused(config):
     with pytest.raises(ConfigError, match="described by an object with a 'type'"):
         build(config, Encoder)
@@ -287,7 +320,12 @@ def test_arguments_that_do_not_fit_are_our_error(arguments):
 class GrumpyEncoder(NineLineEncoder):
     def __init__(self, in_shape, *, error="KeyError"):
         super().__init__(in_shape)
-        raise {"KeyError": KeyError, "AttributeError": AttributeError, "OSError": OSError, "RuntimeError": RuntimeError}[error]("mine")
+        raise {
+            "KeyError": KeyError,
+            "AttributeError": AttributeError,
+            "OSError": OSError,
+            "RuntimeError": RuntimeError,
+        }[error]("mine")
 
 
 @pytest.mark.parametrize("error", ["KeyError", "AttributeError", "OSError", "RuntimeError", "no such error"])
@@ -326,7 +364,9 @@ def test_a_saved_part_that_is_not_imported_is_named_with_the_cure(tmp_path, monk
     model.generator.encoder = NineLineEncoder((3, 32, 32))
     model.save_pretrained(tmp_path)
     monkeypatch.delitem(Component._known, "NineLineEncoder")
-    with pytest.raises(ConfigError, match=r"config\.json: there is no Encoder called 'NineLineEncoder' here; import the module"):
+    with pytest.raises(
+        ConfigError, match=r"config\.json: there is no Encoder called 'NineLineEncoder' here; import the module"
+    ):
         CGAN.from_pretrained(tmp_path)
 
 
@@ -421,7 +461,10 @@ class FixedDecoder(EmbeddingDecoder):
 @pytest.mark.parametrize(
     ("decoder", "told"),
     [
-        (lambda: EmbeddingDecoder((8, 8, 8), num_classes=2), "EmbeddingDecoder .*nn.Embedding 'table' does not grow; use .*ClassEmb"),
+        (
+            lambda: EmbeddingDecoder((8, 8, 8), num_classes=2),
+            "EmbeddingDecoder .*nn.Embedding 'table' does not grow; use .*ClassEmb",
+        ),
         (lambda: FixedDecoder((8, 8, 8)), "FixedDecoder .*no argument num_classes"),
     ],
 )

@@ -26,8 +26,12 @@ from condswap.generator import Generator, check_classes, check_range, evaluating
 def parts(**changes):
     model = small()
     generator = model.generator
-    return {"encoder": generator.encoder, "bottleneck": generator.bottleneck, "decoder": generator.decoder,
-            "discriminator": model.discriminator} | changes
+    return {
+        "encoder": generator.encoder,
+        "bottleneck": generator.bottleneck,
+        "decoder": generator.decoder,
+        "discriminator": model.discriminator,
+    } | changes
 
 
 def assemble(classes=("anna", "bob"), **changes):
@@ -79,7 +83,11 @@ def test_a_part_in_the_wrong_role_is_named(role, impostor):
 def test_a_part_for_another_number_of_classes_is_named_with_both(role):
     other = parts(**{})  # two classes
     part = small(("a", "b", "c"))
-    wrong = {"bottleneck": part.generator.bottleneck, "decoder": part.generator.decoder, "discriminator": part.discriminator}[role]
+    wrong = {
+        "bottleneck": part.generator.bottleneck,
+        "decoder": part.generator.decoder,
+        "discriminator": part.discriminator,
+    }[role]
     with pytest.raises(ConfigError, match="built for 3 classes and the model has 2; build it with num_classes=2"):
         CGAN(*(other | {role: wrong}).values(), classes=["anna", "bob"])
 
@@ -107,8 +115,20 @@ def test_a_stated_shape_that_is_none_is_named(stated):
 
 
 @pytest.mark.parametrize(
-    "classes", ["anna", None, 2, [], ["anna", "anna"], ["anna", ""], ["anna", " "], ["anna", 1], [None, "bob"], {"anna", "bob"},
-                (name for name in ("anna", "bob"))],
+    "classes",
+    [
+        "anna",
+        None,
+        2,
+        [],
+        ["anna", "anna"],
+        ["anna", ""],
+        ["anna", " "],
+        ["anna", 1],
+        [None, "bob"],
+        {"anna", "bob"},
+        (name for name in ("anna", "bob")),
+    ],
     ids=str,
 )
 def test_names_that_are_none_are_refused(classes):
@@ -130,8 +150,15 @@ def test_a_shape_in_a_list_fits_one_in_a_tuple():
 def test_a_name_a_number_and_a_tensor_mean_the_same_class():
     model, image = small(), pictures()
     wanted = model(image, "bob")
-    for label in (1, torch.tensor([1, 1]), torch.tensor(1), torch.tensor([1, 1], dtype=torch.uint8), ["bob", 1], ("bob", "bob"),
-                  torch.tensor([[0.0, 1.0], [0.0, 1.0]])):
+    for label in (
+        1,
+        torch.tensor([1, 1]),
+        torch.tensor(1),
+        torch.tensor([1, 1], dtype=torch.uint8),
+        ["bob", 1],
+        ("bob", "bob"),
+        torch.tensor([[0.0, 1.0], [0.0, 1.0]]),
+    ):
         assert torch.equal(model(image, label), wanted)
     assert not torch.equal(model(image, "anna"), wanted)
 
@@ -145,8 +172,20 @@ def test_each_picture_can_have_its_own_class():
 
 @pytest.mark.parametrize(
     ("label", "shown"),
-    [("carl", "'carl'"), ("", "''"), ("Bob", "'Bob'"), (2, "2"), (-1, "-1"), (True, "True"), ([0, "carl"], "'carl'"),
-     ([0, 1.0], "1.0"), ([0, None], "None"), (torch.tensor([0, 2]), "2"), (torch.tensor([-1, 0]), "-1"), (torch.tensor(7), "7")],
+    [
+        ("carl", "'carl'"),
+        ("", "''"),
+        ("Bob", "'Bob'"),
+        (2, "2"),
+        (-1, "-1"),
+        (True, "True"),
+        ([0, "carl"], "'carl'"),
+        ([0, 1.0], "1.0"),
+        ([0, None], "None"),
+        (torch.tensor([0, 2]), "2"),
+        (torch.tensor([-1, 0]), "-1"),
+        (torch.tensor(7), "7"),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("place", ["to", "source"])
@@ -156,14 +195,19 @@ def test_an_unknown_class_is_named_with_those_that_are_known(label, shown, place
         model.swap(pictures(), **({"to": "bob"} | {place: label}))
 
 
-@pytest.mark.parametrize("label", [1.0, None, object(), torch.tensor([True, False]), torch.tensor([0.0, 1.0]), torch.tensor([1j, 0])],
-                         ids=str)
+@pytest.mark.parametrize(
+    "label",
+    [1.0, None, object(), torch.tensor([True, False]), torch.tensor([0.0, 1.0]), torch.tensor([1j, 0])],
+    ids=str,
+)
 def test_a_label_of_another_kind_is_refused(label):
     with pytest.raises(DataError, match="label"):
         small()(pictures(), label)
 
 
-@pytest.mark.parametrize("label", [["bob"], [0, 1, 0], torch.tensor([0]), torch.tensor([[0, 1]]), torch.tensor([0, 1, 1])], ids=str)
+@pytest.mark.parametrize(
+    "label", [["bob"], [0, 1, 0], torch.tensor([0]), torch.tensor([[0, 1]]), torch.tensor([0, 1, 1])], ids=str
+)
 def test_labels_for_another_number_of_pictures_are_refused(label):
     with pytest.raises(ShapeError, match="2 pictures"):
         small()(pictures(), label)
@@ -208,8 +252,20 @@ def test_a_blend_may_name_classes_by_number():
 
 @pytest.mark.parametrize(
     "blend",
-    [{}, {"anna": 0.0}, {"anna": -1, "bob": 2}, {"anna": float("nan")}, {"anna": float("inf")}, {"anna": "1"}, {"anna": None},
-     {"anna": True}, {"carl": 1.0}, {"anna": 0.5, 2: 0.5}, torch.tensor([[0.5, float("nan")]] * 2), torch.tensor([[-1.0, 2.0]] * 2)],
+    [
+        {},
+        {"anna": 0.0},
+        {"anna": -1, "bob": 2},
+        {"anna": float("nan")},
+        {"anna": float("inf")},
+        {"anna": "1"},
+        {"anna": None},
+        {"anna": True},
+        {"carl": 1.0},
+        {"anna": 0.5, 2: 0.5},
+        torch.tensor([[0.5, float("nan")]] * 2),
+        torch.tensor([[-1.0, 2.0]] * 2),
+    ],
     ids=str,
 )
 def test_a_blend_that_is_none_is_refused(blend):
@@ -255,7 +311,11 @@ def test_the_generator_gives_an_image_and_a_mask():
 class PlainDecoder(Decoder):
     def __init__(self, in_shape, *, num_classes):
         super().__init__()
-        self.in_shape, self.out_shape, self.num_classes = tuple(in_shape), (3, 4 * in_shape[1], 4 * in_shape[2]), num_classes
+        self.in_shape, self.out_shape, self.num_classes = (
+            tuple(in_shape),
+            (3, 4 * in_shape[1], 4 * in_shape[2]),
+            num_classes,
+        )
         self.up = nn.ConvTranspose2d(in_shape[0], 3, 4, stride=4)
 
     def forward(self, features, label):
@@ -279,7 +339,9 @@ def test_the_encoder_sees_grey_outside_of_the_mask():
     assert torch.equal(model.generator(other, "bob", None, mask).image, shown.image)
     assert torch.equal(model.generator.encode(image, mask), model.generator.encode(torch.where(mask > 0, image, 0.5)))
     open_ = small(masked_input=False)
-    assert not torch.equal(open_.generator(other, "bob", None, mask).image, open_.generator(image, "bob", None, mask).image)
+    assert not torch.equal(
+        open_.generator(other, "bob", None, mask).image, open_.generator(image, "bob", None, mask).image
+    )
 
 
 def test_a_mask_of_ones_hides_nothing():
@@ -287,8 +349,11 @@ def test_a_mask_of_ones_hides_nothing():
     assert torch.equal(model.generator.encode(image, torch.ones(2, 1, 32, 32)), model.generator.encode(image))
 
 
-@pytest.mark.parametrize("mask", [torch.ones(2, 3, 32, 32), torch.ones(1, 1, 32, 32), torch.ones(2, 32, 32), torch.ones(2, 1, 16, 16), "face"],
-                         ids=lambda mask: str(getattr(mask, "shape", mask)))
+@pytest.mark.parametrize(
+    "mask",
+    [torch.ones(2, 3, 32, 32), torch.ones(1, 1, 32, 32), torch.ones(2, 32, 32), torch.ones(2, 1, 16, 16), "face"],
+    ids=lambda mask: str(getattr(mask, "shape", mask)),
+)
 def test_a_mask_of_another_shape_is_refused(mask):
     model = small()
     with pytest.raises(ShapeError, match=r"the mask of images \(2, 3, 32, 32\) is \(2, 1, 32, 32\); got"):
@@ -343,6 +408,10 @@ def test_the_rounding_of_a_resize_is_in_range():
 
 def test_a_generator_can_be_used_without_the_rest():
     model = small()
-    generator = Generator(model.generator.encoder, MLPBottleneck((4, 8, 8), num_classes=2, width=4, out_channels=8),
-                          model.generator.decoder, classes=["anna", "bob"])
+    generator = Generator(
+        model.generator.encoder,
+        MLPBottleneck((4, 8, 8), num_classes=2, width=4, out_channels=8),
+        model.generator.decoder,
+        classes=["anna", "bob"],
+    )
     assert generator(pictures(), "bob").image.shape == (2, 3, 32, 32)

@@ -135,7 +135,9 @@ def test_the_weights_can_have_another_precision(saved, dtype):
     for source in (None, "anna"):
         out = model.swap(pictures(), "bob", source=source, mask=torch.ones(2, 1, 32, 32))
         assert out.dtype == torch.float32
-        assert (out - saved[0].swap(pictures(), "bob", source=source, mask=torch.ones(2, 1, 32, 32))).abs().mean() < 0.02
+        assert (
+            out - saved[0].swap(pictures(), "bob", source=source, mask=torch.ones(2, 1, 32, 32))
+        ).abs().mean() < 0.02
 
 
 def test_half_a_precision_is_kept_when_it_is_saved(saved, tmp_path):
@@ -198,7 +200,9 @@ class StatefulEncoder(TiedEncoder):
 def test_a_state_that_is_no_tensor_is_refused_and_nothing_is_written(tmp_path):
     model = small()
     model.generator.encoder = StatefulEncoder((3, 32, 32))
-    with pytest.raises(ConfigError, match="generator.encoder._extra_state in the model's state is a dict; only tensors"):
+    with pytest.raises(
+        ConfigError, match="generator.encoder._extra_state in the model's state is a dict; only tensors"
+    ):
         model.save_pretrained(tmp_path / "swapper")
     assert not (tmp_path / "swapper").exists()
 
@@ -279,8 +283,11 @@ class Trap:
         return (os.abort, ())
 
 
-@pytest.mark.parametrize("data", [pickle.dumps(Trap()), b"PK\x03\x04 a zip, as torch.save writes it", b"{}", b"\xff" * 64],
-                         ids=["pickle", "zip", "json", "ff"])
+@pytest.mark.parametrize(
+    "data",
+    [pickle.dumps(Trap()), b"PK\x03\x04 a zip, as torch.save writes it", b"{}", b"\xff" * 64],
+    ids=["pickle", "zip", "json", "ff"],
+)
 def test_nothing_is_ever_unpickled(folder, data):
     (folder / "model.safetensors").write_bytes(data)
     refused(folder, DataError, "model.safetensors has")
@@ -301,13 +308,29 @@ NAME = "generator.decoder.heads.conv.weight"
 @pytest.mark.parametrize(
     ("change", "kind", "told"),
     [
-        (lambda t: t.update({"generator.decoder.head.weight": t.pop(NAME)}), DataError, f"lacks {NAME} and has generator.decoder.head.weight in"),
+        (
+            lambda t: t.update({"generator.decoder.head.weight": t.pop(NAME)}),
+            DataError,
+            f"lacks {NAME} and has generator.decoder.head.weight in",
+        ),
         (lambda t: t.pop(NAME), DataError, f"lacks {NAME} and has nothing in excess"),
         (lambda t: t.update(more=torch.zeros(1)), DataError, "lacks nothing and has more in excess"),
-        (lambda t: t.update({NAME: t[NAME][:, :4].contiguous()}), ShapeError, rf"{NAME} is \(16, 4, 3, 3\) and this model takes \(16, 8, 3, 3\)"),
+        (
+            lambda t: t.update({NAME: t[NAME][:, :4].contiguous()}),
+            ShapeError,
+            rf"{NAME} is \(16, 4, 3, 3\) and this model takes \(16, 8, 3, 3\)",
+        ),
         (lambda t: t.update({NAME: t[NAME].flatten()}), ShapeError, rf"{NAME} is \(1152,\) and"),
-        (lambda t: t.update({NAME: t[NAME].int()}), DataError, f"{NAME} is torch.int32 and this model takes torch.float32"),
-        (lambda t: [t.pop(name) for name in list(t) if name.startswith("discriminator")], DataError, "lacks discriminator"),
+        (
+            lambda t: t.update({NAME: t[NAME].int()}),
+            DataError,
+            f"{NAME} is torch.int32 and this model takes torch.float32",
+        ),
+        (
+            lambda t: [t.pop(name) for name in list(t) if name.startswith("discriminator")],
+            DataError,
+            "lacks discriminator",
+        ),
     ],
     ids=["renamed", "missing", "more", "narrow", "flat", "whole numbers", "no discriminator"],
 )
@@ -322,7 +345,9 @@ def test_the_weights_of_another_save_are_refused(folder, tmp_path):
     refused(folder, DataError, "is not the file that was saved with its config.json: the checksums differ")
 
 
-@pytest.mark.parametrize("weights", [None, {}, 5, [], {"sha256": "0" * 64}, {"bytes": 3}, {"sha256": None, "bytes": None}], ids=str)
+@pytest.mark.parametrize(
+    "weights", [None, {}, 5, [], {"sha256": "0" * 64}, {"bytes": 3}, {"sha256": None, "bytes": None}], ids=str
+)
 def test_a_config_that_does_not_vouch_for_its_weights_is_refused(folder, weights):
     edit(folder, weights=weights)
     refused(folder, DataError, "save the model again")
@@ -355,7 +380,20 @@ def test_a_config_that_is_cut_off_is_refused(folder, share):
         (b"\x80\x04\x95 a pickle", "is not JSON"),
         (b"\xff\xfe\xff", "is not JSON"),
     ],
-    ids=["list", "null", "string", "empty", "foreign", "deep lists", "deep objects", "nan", "infinity", "long number", "pickle", "bytes"],
+    ids=[
+        "list",
+        "null",
+        "string",
+        "empty",
+        "foreign",
+        "deep lists",
+        "deep objects",
+        "nan",
+        "infinity",
+        "long number",
+        "pickle",
+        "bytes",
+    ],
 )
 def test_a_config_that_is_none_is_refused(folder, text, told):
     (folder / "config.json").write_bytes(text)
@@ -440,7 +478,10 @@ def peak_of(call) -> float:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("name", "told"), [("config.json", "there is no config.json in"), ("model.safetensors", "there is no model.safetensors in")])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("config.json", "there is no config.json in"), ("model.safetensors", "there is no model.safetensors in")],
+)
 def test_a_file_that_is_missing_is_named(folder, name, told):
     (folder / name).unlink()
     refused(folder, HubError, told)
@@ -451,9 +492,22 @@ def test_a_card_is_not_needed(saved, folder):
     assert same(CGAN.from_pretrained(folder), saved[0])
 
 
-@pytest.mark.parametrize("name", [Path("nowhere"), Path("/nowhere/at/all"), "/nowhere/at/all", "./nowhere", "~/nowhere/at", "a/b/c", "user/swapper/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        Path("nowhere"),
+        Path("/nowhere/at/all"),
+        "/nowhere/at/all",
+        "./nowhere",
+        "~/nowhere/at",
+        "a/b/c",
+        "user/swapper/",
+    ],
+)
 def test_a_folder_that_is_missing_is_named_without_asking_the_hub(name, hub):
-    with pytest.raises(HubError, match=r"there is no folder .*; give the folder of a saved model, or 'user/name' on the Hub"):
+    with pytest.raises(
+        HubError, match=r"there is no folder .*; give the folder of a saved model, or 'user/name' on the Hub"
+    ):
         CGAN.from_pretrained(name)
     assert hub.log == []
 

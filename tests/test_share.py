@@ -40,7 +40,9 @@ def test_a_model_comes_back_from_the_hub_bit_equal(hub, model):
 @pytest.mark.parametrize("consent", [None, "", "  \n", True, 5])
 @pytest.mark.parametrize("what", ["consent", "license"])
 def test_without_consent_or_licence_nothing_is_published_and_nobody_asked(hub, model, what, consent):
-    with pytest.raises(ConfigError, match=f"published with their consent and a licence; {what} is .*: say, for instance"):
+    with pytest.raises(
+        ConfigError, match=f"published with their consent and a licence; {what} is .*: say, for instance"
+    ):
         push(model, **{what: consent})
     assert hub.log == []
     with pytest.raises(ConfigError, match="consent is None"):
@@ -71,7 +73,10 @@ def test_a_new_repository_is_private_unless_it_was_asked_to_be_public(hub, model
     push(model, "user/two", private=True)
     push(model, "user/three", private=False)
     assert {name: repository.private for name, repository in hub.repositories.items()} == {
-        "user/one": True, "user/two": True, "user/three": False}
+        "user/one": True,
+        "user/two": True,
+        "user/three": False,
+    }
 
 
 def test_a_repository_that_is_there_stays_as_visible_as_it_is(hub, model):
@@ -87,7 +92,9 @@ def test_a_repository_that_is_there_stays_as_visible_as_it_is(hub, model):
 def test_a_public_repository_is_refused_when_private_was_asked_for(hub, model):
     hub.create("user/open")
     before = hub.repositories["user/open"].find("main").oid
-    with pytest.raises(HubError, match="exists and is public; make it private.*or pass private=False. Nothing was uploaded"):
+    with pytest.raises(
+        HubError, match="exists and is public; make it private.*or pass private=False. Nothing was uploaded"
+    ):
         push(model, "user/open", private=True)
     assert hub.repositories["user/open"].find("main").oid == before
 
@@ -196,7 +203,9 @@ def test_a_model_that_was_fetched_loads_without_the_hub(hub, model):
 
 def test_a_repository_of_another_library_is_refused(hub):
     hub.create("user/bert")
-    hub.commit("user/bert", {"config.json": json.dumps({"model_type": "bert"}).encode(), "model.safetensors": b"12345678"})
+    hub.commit(
+        "user/bert", {"config.json": json.dumps({"model_type": "bert"}).encode(), "model.safetensors": b"12345678"}
+    )
     with pytest.raises(ConfigError, match="config.json: this is not the config of a condswap model"):
         CGAN.from_pretrained("user/bert")
 

@@ -188,7 +188,11 @@ class KitDecoder(Decoder):
 
     def forward(self, features, label):
         shown = self.up(features).sigmoid()
-        return Face(shown[:, :3, : 2 if self.small else 4], shown[:, 3:, : 2 if self.small else 4]) if self.with_mask else shown
+        return (
+            Face(shown[:, :3, : 2 if self.small else 4], shown[:, 3:, : 2 if self.small else 4])
+            if self.with_mask
+            else shown
+        )
 
 
 def test_a_decoder_may_give_a_mask_or_none():

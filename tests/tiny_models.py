@@ -20,6 +20,10 @@ SIZE = 16
 OFF = Augmentation.none()
 
 
+def narrow_judge(in_shape, *, num_classes):
+    return PatchDiscriminator(in_shape, num_classes=num_classes, width=4, stages=2)
+
+
 def tiny(classes=("anna", "bob"), *, seed=0, objective=None, discriminator=None, **bottleneck):
     """The default network, as small as it gets: a step takes a few milliseconds."""
     with torch.random.fork_rng():
@@ -28,7 +32,7 @@ def tiny(classes=("anna", "bob"), *, seed=0, objective=None, discriminator=None,
         encoder = ConvEncoder((3, SIZE, SIZE), width=4, stages=2, code_channels=4)
         middle = CrossAttentionBottleneck(encoder.out_shape, num_classes=n, width=8, tokens=2, heads=2, **bottleneck)
         decoder = ConvDecoder(middle.out_shape, num_classes=n, width=4, stages=2, embedding=4)
-        judge = discriminator or PatchDiscriminator(decoder.out_shape, num_classes=n, width=4, stages=2)
+        judge = (discriminator or narrow_judge)(decoder.out_shape, num_classes=n)
         return CGAN(encoder, middle, decoder, judge, classes=classes, objective=objective)
 
 

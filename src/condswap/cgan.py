@@ -79,7 +79,9 @@ class CGAN(nn.Module):
         self.objective = objective or Objective()
 
     @classmethod
-    def default(cls, image_size: int | Sequence[int], *, classes: Sequence[str], bottleneck: str = "cross_attention") -> Self:
+    def default(
+        cls, image_size: int | Sequence[int], *, classes: Sequence[str], bottleneck: str = "cross_attention"
+    ) -> Self:
         """Assemble the network that we recommend.
 
         Args:
@@ -162,16 +164,15 @@ class CGAN(nn.Module):
         return self.generator(image, label).image
 
     @torch.no_grad()
-    def swap(
-        self, image: Image, to: AnyLabel, *, source: AnyLabel | None = None, mask: Mask | None = None
-    ) -> Image:
+    def swap(self, image: Image, to: AnyLabel, *, source: AnyLabel | None = None, mask: Mask | None = None) -> Image:
         """Replace the face in a picture by that of a class; the rest of the picture stays.
 
         Args:
             image: (b, 3, h, w) in [0, 1].
             to: the class to show: a name, a number, one of these a picture, int64 (b), or a blend {name: weight}.
             source: the class of the person in the picture, when known; the model guesses it otherwise.
-            mask: (b, 1, h, w) in [0, 1], 1 = face. Where it is 0 the picture comes back bit for bit; without one the model's own mask is used.
+            mask: (b, 1, h, w) in [0, 1], 1 = face. Where it is 0 the picture comes back bit for bit; without one the
+                model's own mask is used.
 
         Returns:
             (b, 3, h, w) in [0, 1].
@@ -245,7 +246,9 @@ class CGAN(nn.Module):
         """
         number = config.get("condswap") if isinstance(config, Mapping) else None
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ConfigError("this is not the config of a condswap model: it has no number of its format under 'condswap'")
+            raise ConfigError(
+                "this is not the config of a condswap model: it has no number of its format under 'condswap'"
+            )
         if number > FORMAT:
             raise ConfigError(
                 f"this config has format {number}, and this condswap reads up to {FORMAT}; "
@@ -255,7 +258,9 @@ class CGAN(nn.Module):
         missing = sorted(needed - set(config))
         unknown = sorted(set(config) - needed - {"condswap", "weights", "training"})
         if missing or unknown:
-            raise ConfigError(f"the config lacks {missing} and has {unknown} that are not known here; was it edited or cut off?")
+            raise ConfigError(
+                f"the config lacks {missing} and has {unknown} that are not known here; was it edited or cut off?"
+            )
         if not isinstance(config["classes"], list) or not isinstance(config["masked_input"], bool):
             raise ConfigError("the config's classes are not a list of names, or its masked_input is not true or false")
         return cls(
@@ -371,7 +376,13 @@ class CGAN(nn.Module):
         with pretrained.scratch() as folder:
             self._save(folder, consent=consent, license=license, repo_id=repo_id if "/" in repo_id else None)
             return hub.publish(
-                folder, repo_id, files=pretrained.FILES, private=private, token=token, revision=revision, message=message
+                folder,
+                repo_id,
+                files=pretrained.FILES,
+                private=private,
+                token=token,
+                revision=revision,
+                message=message,
             )
 
     def _check(self, image: Image) -> None:
@@ -386,7 +397,9 @@ class CGAN(nn.Module):
 
 def _size(image_size: int | Sequence[int]) -> tuple[int, int]:
     sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
-    if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 16 for side in sides):
+    if len(sides) != 2 or not all(
+        isinstance(side, int) and not isinstance(side, bool) and side >= 16 for side in sides
+    ):
         raise ShapeError(f"image_size is the side in pixels, or (height, width), from 16 up; got {image_size!r}")
     return sides[0], sides[1]
 

@@ -55,7 +55,11 @@ class Component(nn.Module, ABC):
         """Register the class under its name."""
         super().__init_subclass__(**kwargs)
         taken = Component._known.get(cls.__name__)
-        if taken is not None and taken.__module__.startswith("condswap.") and not cls.__module__.startswith("condswap."):
+        if (
+            taken is not None
+            and taken.__module__.startswith("condswap.")
+            and not cls.__module__.startswith("condswap.")
+        ):
             raise ConfigError(f"{cls.__name__} is the name of a part of condswap; give your class another name")
         Component._known[cls.__name__] = cls
 
@@ -85,7 +89,9 @@ class Component(nn.Module, ABC):
         for name, value in self.__dict__.get("_call", {}).items():
             where = f"{type(self).__name__}.{name}"
             if name == "type" or parameters[name].kind is inspect.Parameter.POSITIONAL_ONLY:
-                raise ConfigError(f"{where} cannot be put into a config, where it could not be given by this name; rename it")
+                raise ConfigError(
+                    f"{where} cannot be put into a config, where it could not be given by this name; rename it"
+                )
             if parameters[name].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
                 if not value:
                     continue
@@ -133,9 +139,10 @@ class Component(nn.Module, ABC):
         for _, module in modules:
             if isinstance(module, Growing):
                 module.grow()
-            if isinstance(module, Component) and hasattr(module, "num_classes"):
-                if not isinstance(getattr(type(module), "num_classes", None), property):  # which follows a part inside
-                    module.num_classes += 1
+            counts = isinstance(module, Component) and hasattr(module, "num_classes")
+            follows = isinstance(getattr(type(module), "num_classes", None), property)  # the number of a part inside
+            if counts and not follows:
+                module.num_classes += 1
                 if "num_classes" in module.__dict__.get("_call", {}):
                     module._call["num_classes"] = module.num_classes
 
@@ -325,7 +332,11 @@ def _inside(part: Component, method: str) -> tuple[list[tuple[str, Any]], list[C
         name, module = pending.pop()
         if any(module is other for _, other in modules) or any(module is other for other in parts):
             continue
-        if module is not part and isinstance(module, Component) and getattr(type(module), method) is not getattr(Component, method):
+        if (
+            module is not part
+            and isinstance(module, Component)
+            and getattr(type(module), method) is not getattr(Component, method)
+        ):
             parts.append(module)
             continue
         modules.append((name, module))

@@ -30,7 +30,13 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder, *, classes: Sequence[str], masked_input: bool = True
+        self,
+        encoder: Encoder,
+        bottleneck: Bottleneck,
+        decoder: Decoder,
+        *,
+        classes: Sequence[str],
+        masked_input: bool = True,
     ) -> None:
         super().__init__()
         self.classes = check_classes(classes)
@@ -47,9 +53,7 @@ class Generator(nn.Module):
             )
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
 
-    def forward(
-        self, image: Image, label: AnyLabel, source: AnyLabel | None = None, mask: Mask | None = None
-    ) -> Face:
+    def forward(self, image: Image, label: AnyLabel, source: AnyLabel | None = None, mask: Mask | None = None) -> Face:
         """Show the picture as another class.
 
         Args:
@@ -91,7 +95,9 @@ class Generator(nn.Module):
             got = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
             raise ShapeError(f"the mask of images {tuple(image.shape)} is {wanted}; got {got}")
         if not mask.is_floating_point():
-            raise DataError(f"masks are float in [0, 1] and this is {mask.dtype}; use mask.float(), divided by 255 if it goes to 255")
+            raise DataError(
+                f"masks are float in [0, 1] and this is {mask.dtype}; use mask.float(), divided by 255 if it goes to 255"
+            )
 
     def show(self, features: Tensor, label: Label, source: Label | None) -> Face:
         """Show features as classes that are resolved already."""
@@ -137,10 +143,14 @@ class Generator(nn.Module):
         if label.is_floating_point() and tuple(label.shape) == (batch, len(self.classes)):
             self._can_blend()
             if label.device.type == "cpu" and not bool(((label >= 0) & label.isfinite()).all()):
-                raise DataError(f"a blend is made of weights from 0 up; these go from {float(label.min())} to {float(label.max())}")
+                raise DataError(
+                    f"a blend is made of weights from 0 up; these go from {float(label.min())} to {float(label.max())}"
+                )
             return label
         if label.dtype == torch.bool or label.is_floating_point() or label.is_complex():
-            raise DataError(f"labels are int64 (b), or weights (b, {len(self.classes)}); got {label.dtype} {tuple(label.shape)}")
+            raise DataError(
+                f"labels are int64 (b), or weights (b, {len(self.classes)}); got {label.dtype} {tuple(label.shape)}"
+            )
         if label.ndim == 0:
             label = label.expand(batch)
         if tuple(label.shape) != (batch,):
@@ -199,7 +209,11 @@ def check_range(image: Tensor, what: str = "images") -> None:
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """Check the names of the classes: at least one, all different, none empty."""
-    if isinstance(classes, str) or not isinstance(classes, Sequence) or not all(isinstance(name, str) and name.strip() for name in classes):
+    if (
+        isinstance(classes, str)
+        or not isinstance(classes, Sequence)
+        or not all(isinstance(name, str) and name.strip() for name in classes)
+    ):
         raise ConfigError(f"classes are the names of the people, such as ['anna', 'bob']; got {classes!r}")
     names = tuple(classes)
     if not names or len(set(names)) != len(names):
@@ -210,13 +224,21 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
 def check_part(part: object, role: type[Component], num_classes: int) -> None:
     """Check that a part plays its role, states its shapes and counts the same classes."""
     if not isinstance(part, role):
-        raise ConfigError(f"a {role.__name__} is needed here, and {type(part).__name__} is none; subclass condswap.{role.__name__}")
-    needed = ["in_shape"] + (["out_shape"] if role is not Discriminator else []) + (["num_classes"] if role is not Encoder else [])
+        raise ConfigError(
+            f"a {role.__name__} is needed here, and {type(part).__name__} is none; subclass condswap.{role.__name__}"
+        )
+    needed = (
+        ["in_shape"]
+        + (["out_shape"] if role is not Discriminator else [])
+        + (["num_classes"] if role is not Encoder else [])
+    )
     for name in needed:
         if not hasattr(part, name):
             raise ConfigError(f"{type(part).__name__} does not state its {name}; set self.{name} in its constructor")
         if name.endswith("shape") and not is_shape(getattr(part, name)):
-            raise ShapeError(f"{type(part).__name__}.{name} is {getattr(part, name)!r}; it is (channels, height, width)")
+            raise ShapeError(
+                f"{type(part).__name__}.{name} is {getattr(part, name)!r}; it is (channels, height, width)"
+            )
     if role is not Encoder and part.num_classes != num_classes:
         raise ConfigError(
             f"{type(part).__name__} was built for {part.num_classes} classes and the model has {num_classes}; "
@@ -226,4 +248,6 @@ def check_part(part: object, role: type[Component], num_classes: int) -> None:
 
 def _fit(first: str, gives: Sequence[int], second: str, takes: Sequence[int], cure: str) -> None:
     if tuple(gives) != tuple(takes):
-        raise ShapeError(f"the {first} gives {tuple(gives)} but the {second} takes {tuple(takes)}; build it with {cure}")
+        raise ShapeError(
+            f"the {first} gives {tuple(gives)} but the {second} takes {tuple(takes)}; build it with {cure}"
+        )

@@ -78,7 +78,9 @@ class Objective:
             raise ConfigError(f"an objective is an object of weights, not {config!r}")
         unknown = set(config) - {field.name for field in fields(cls)}
         if unknown:
-            raise ConfigError(f"the objective has {', '.join(map(repr, sorted(unknown)))}, not known here: update condswap")
+            raise ConfigError(
+                f"the objective has {', '.join(map(repr, sorted(unknown)))}, not known here: update condswap"
+            )
         return cls(**config)
 
     def config(self) -> dict[str, Any]:

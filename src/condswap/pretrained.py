@@ -95,7 +95,9 @@ def read_config(path: Path) -> Mapping[str, Any]:
     try:
         config = json.loads(_read(path), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not JSON ({error}); it was cut off or edited: save or download the model again") from error
+        raise ConfigError(
+            f"{path} is not JSON ({error}); it was cut off or edited: save or download the model again"
+        ) from error
     if not isinstance(config, dict):
         raise ConfigError(f"{path} is not the config of a model but {type(config).__name__}; save or download it again")
     return config
@@ -153,7 +155,9 @@ def check(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
                 "load it with the config.json that it was saved with"
             )
         if tensor.is_floating_point() != own[name].is_floating_point():
-            raise DataError(f"{path}: {name} is {tensor.dtype} and this model takes {own[name].dtype}; save the model again")
+            raise DataError(
+                f"{path}: {name} is {tensor.dtype} and this model takes {own[name].dtype}; save the model again"
+            )
 
 
 @contextmanager
@@ -167,7 +171,9 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise HubError(f"there is no {path.name} in {path.parent}; is it the folder of a saved condswap model?") from error
+        raise HubError(
+            f"there is no {path.name} in {path.parent}; is it the folder of a saved condswap model?"
+        ) from error
     except OSError as error:
         raise HubError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -65,7 +65,9 @@ def check_component(part: Component) -> None:
     call, wanted = _call(part, role)
     result = call(part)
     if not torch.isfinite(result).all() or not result.is_floating_point():
-        raise ConfigError(f"{name} gives {result.dtype} with values that are no numbers for a picture of noise in [0, 1]")
+        raise ConfigError(
+            f"{name} gives {result.dtype} with values that are no numbers for a picture of noise in [0, 1]"
+        )
     if wanted is not None and tuple(result.shape[1:]) != tuple(wanted):
         raise ShapeError(f"{name} states out_shape {tuple(wanted)} and gives {tuple(result.shape[1:])}")
     if len(result) != 4:
@@ -84,7 +86,9 @@ def check_component(part: Component) -> None:
 def _check_copies(part: Component, role: type[Component], call: Callable[..., Tensor]) -> None:
     name, result = type(part).__name__, call(part)
     if not torch.allclose(call(part, first=True), result[:1], atol=1e-4):
-        raise ConfigError(f"{name}: in evaluation mode the result for a picture depends on the other pictures in the batch")
+        raise ConfigError(
+            f"{name}: in evaluation mode the result for a picture depends on the other pictures in the batch"
+        )
     if not torch.equal(call(copy.deepcopy(part)), result):
         raise ConfigError(f"{name}: a copy.deepcopy of it gives another result")
     with torch.random.fork_rng(devices=[]):
@@ -94,7 +98,9 @@ def _check_copies(part: Component, role: type[Component], call: Callable[..., Te
     except RuntimeError as error:
         raise ConfigError(f"{name}: one built from its config does not take its weights: {error}") from error
     if not torch.equal(call(twin), result):
-        raise ConfigError(f"{name}: one built from its config with its weights gives another result; is all of it saved?")
+        raise ConfigError(
+            f"{name}: one built from its config with its weights gives another result; is all of it saved?"
+        )
     if role is not Encoder:
         twin.check_growth()
         twin.add_class()
@@ -107,13 +113,17 @@ def _check_labels(part: Component, role: type[Component], call: Callable[..., Te
     if role is Bottleneck and not torch.isfinite(call(part, told=False)).all():
         raise ConfigError(f"{name} gives values that are no numbers where the class of the person seen is not known")
     if getattr(part, "blends", False) and not torch.allclose(call(part, soft=True), call(part), atol=1e-5):
-        raise ConfigError(f"{name} says that it blends, and gives another result for all the weight on a class than for the class")
+        raise ConfigError(
+            f"{name} says that it blends, and gives another result for all the weight on a class than for the class"
+        )
 
 
 def _call(part: Component, role: type[Component]) -> tuple[Callable[..., Tensor], Shape | None]:
     """Give a function that calls the part with fake input, and the shape that it states."""
     if role is not Encoder and not hasattr(part, "num_classes"):
-        raise ConfigError(f"{type(part).__name__} does not state its num_classes; set self.num_classes in its constructor")
+        raise ConfigError(
+            f"{type(part).__name__} does not state its num_classes; set self.num_classes in its constructor"
+        )
     given = torch.rand((4, *_shape(part, "in_shape")), generator=torch.Generator().manual_seed(0))
     num_classes = int(getattr(part, "num_classes", 1))
     label = torch.arange(4) % num_classes

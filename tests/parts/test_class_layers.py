@@ -65,7 +65,9 @@ def test_statistics_a_position_by_hand():
     norm = ClassNorm((1, 1, 2), num_classes=2, over="positions", least=2, eps=0.0)
     features = torch.tensor([[0.0, 2.0], [4.0, 8.0], [10.0, 10.0], [12.0, 14.0]]).reshape(4, 1, 1, 2)
     out = norm(features, torch.tensor([0, 0, 1, 1]))
-    assert torch.allclose(out.reshape(4, 2), torch.tensor([[-1.0, -1.0], [1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]]), atol=1e-5)
+    assert torch.allclose(
+        out.reshape(4, 2), torch.tensor([[-1.0, -1.0], [1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]]), atol=1e-5
+    )
     assert norm.mean[:, 0].tolist() == [[2.0, 5.0], [11.0, 12.0]]
 
 
@@ -242,7 +244,9 @@ def test_upscale_keeps_places_in_their_places():
 def modulation(kind):
     one = Modulation(2, embedding=1, kind=kind)
     if kind != "none":
-        one.affine.weight.data = torch.tensor([[1.0], [0.0], [0.0], [5.0]])  # scale of both channels, then offset of both
+        one.affine.weight.data = torch.tensor(
+            [[1.0], [0.0], [0.0], [5.0]]
+        )  # scale of both channels, then offset of both
         nn.init.zeros_(one.affine.bias)
     return one
 
@@ -288,13 +292,18 @@ def test_a_shape_that_divides_is_given_as_a_tuple(shape):
     assert image_shape(shape, multiple=32, part="Part") == tuple(shape)
 
 
-@pytest.mark.parametrize("shape", [5, None, (64, 64), (3, 64, 64, 1), (3, 64.0, 64), (3, 0, 64), (3, -64, 64), "abc", (True, 64, 64)])
+@pytest.mark.parametrize(
+    "shape", [5, None, (64, 64), (3, 64, 64, 1), (3, 64.0, 64), (3, 0, 64), (3, -64, 64), "abc", (True, 64, 64)]
+)
 def test_what_is_no_shape_is_refused(shape):
     with pytest.raises(ShapeError, match="Part needs a shape"):
         image_shape(shape, multiple=1, part="Part")
 
 
-@pytest.mark.parametrize(("shape", "wanted"), [((3, 50, 70), "48 x 64 or 64 x 80"), ((3, 5, 16), "16 x 16"), ((3, 64, 65), "64 x 64 or 64 x 80")])
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [((3, 50, 70), "48 x 64 or 64 x 80"), ((3, 5, 16), "16 x 16"), ((3, 64, 65), "64 x 64 or 64 x 80")],
+)
 def test_the_sizes_around_are_suggested(shape, wanted):
     with pytest.raises(ShapeError, match=f"multiples of 16; .*: use {wanted}$"):
         image_shape(shape, multiple=16, part="Part")

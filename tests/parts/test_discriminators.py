@@ -16,16 +16,27 @@ def test_it_keeps_the_contract_of_its_role(kind, num_classes):
 @pytest.mark.parametrize("stages", [1, 2, 3])
 def test_a_patch_is_as_large_as_the_halvings(stages):
     judge = PatchDiscriminator((3, 32, 48), num_classes=2, width=4, stages=stages)
-    assert judge(torch.rand(5, 3, 32, 48), torch.zeros(5, dtype=torch.int64)).shape == (5, 1, 32 >> stages, 48 >> stages)
+    assert judge(torch.rand(5, 3, 32, 48), torch.zeros(5, dtype=torch.int64)).shape == (
+        5,
+        1,
+        32 >> stages,
+        48 >> stages,
+    )
 
 
 def test_a_picture_as_a_whole_has_one_logit():
-    assert MLPDiscriminator((3, 32, 48), num_classes=2)(torch.rand(5, 3, 32, 48), torch.tensor([0, 1, 0, 1, 1])).shape == (5, 1)
+    assert MLPDiscriminator((3, 32, 48), num_classes=2)(
+        torch.rand(5, 3, 32, 48), torch.tensor([0, 1, 0, 1, 1])
+    ).shape == (5, 1)
 
 
 @pytest.mark.parametrize("kind", [PatchDiscriminator, MLPDiscriminator])
 def test_the_claimed_class_counts_and_only_it(kind):
-    judge, image, label = kind((3, 16, 16), num_classes=3, width=4), torch.rand(1, 3, 16, 16).expand(3, 3, 16, 16), torch.tensor([0, 1, 2])
+    judge, image, label = (
+        kind((3, 16, 16), num_classes=3, width=4),
+        torch.rand(1, 3, 16, 16).expand(3, 3, 16, 16),
+        torch.tensor([0, 1, 2]),
+    )
     before = judge(image, label)
     assert not torch.allclose(before[0], before[1], atol=1e-5)
     table = judge.projection if kind is PatchDiscriminator else judge.embedding
@@ -47,7 +58,9 @@ def test_logits_are_not_squeezed(kind):
 
 @pytest.mark.parametrize("kind", [PatchDiscriminator, MLPDiscriminator])
 def test_another_picture_is_told_with_both_shapes(kind):
-    with pytest.raises(ShapeError, match=rf"{kind.__name__} was built for images \(b, 3, 16, 16\); got \(1, 3, 16, 32\)"):
+    with pytest.raises(
+        ShapeError, match=rf"{kind.__name__} was built for images \(b, 3, 16, 16\); got \(1, 3, 16, 32\)"
+    ):
         kind((3, 16, 16), num_classes=2)(torch.rand(1, 3, 16, 32), torch.tensor([0]))
 
 

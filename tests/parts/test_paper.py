@@ -38,7 +38,9 @@ def dense(size):
 
 
 def discriminator(size):
-    return conv(3, 32, 3) + conv(32, 32, 3) + 4 + linear(32 * (size // 4) ** 2 + 2, 128) + linear(128, 64) + linear(64, 1)
+    return (
+        conv(3, 32, 3) + conv(32, 32, 3) + 4 + linear(32 * (size // 4) ** 2 + 2, 128) + linear(128, 64) + linear(64, 1)
+    )
 
 
 def count(module):
@@ -59,10 +61,19 @@ def test_the_numbers_are_those_that_were_measured():
     assert round((ENCODER + mlp(64) + DECODER) / 1e6, 1) == 5.2
     assert round((ENCODER + attention(64) + DECODER) / 1e6, 1) == 6.5
     assert round((ENCODER + attention(512) + DECODER) / 1e6) == 1162
-    assert [round(discriminator(size) / 1e6, digits) for size, digits in ((64, 2), (128, 2), (256, 1), (512, 1))] == [1.07, 4.21, 16.8, 67.1]
+    assert [round(discriminator(size) / 1e6, digits) for size, digits in ((64, 2), (128, 2), (256, 1), (512, 1))] == [
+        1.07,
+        4.21,
+        16.8,
+        67.1,
+    ]
     # Unpadded, the code of 128 pixels was 5 x 5 places and that of 512 was 29 x 29: then the dense layer is theirs.
     assert round(linear(64 * 5 * 5 + 5096, 64 * 4 * 4) / 1e6, 1) == 6.9
-    assert round(linear(64 * 29 * 29 + 5096, 64 * 16 * 16) / 1e6, 1) == 965.4 == round((dense(512) - 64 * 183 * 64 * 256) / 1e6, 1)
+    assert (
+        round(linear(64 * 29 * 29 + 5096, 64 * 16 * 16) / 1e6, 1)
+        == 965.4
+        == round((dense(512) - 64 * 183 * 64 * 256) / 1e6, 1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +96,10 @@ def test_it_shows_pictures_that_are_not_square(bottleneck):
 
 
 def test_the_papers_own_word_for_its_self_attention_is_known():
-    assert type(CGAN.paper(32, classes=["a"], bottleneck="cross_attention").generator.bottleneck) is PaperAttentionBottleneck
+    assert (
+        type(CGAN.paper(32, classes=["a"], bottleneck="cross_attention").generator.bottleneck)
+        is PaperAttentionBottleneck
+    )
 
 
 def test_the_encoder_takes_the_picture_as_it_is():
@@ -158,8 +172,13 @@ def test_features_that_cannot_be_halved_are_told_with_the_cure(kind):
 
 
 def test_arguments_are_checked_where_they_are_given():
-    for kind, argument in [(PaperMLPBottleneck, "width"), (PaperMLPBottleneck, "embedding"), (PaperAttentionBottleneck, "heads"),
-                           (PaperAttentionBottleneck, "num_classes"), (PaperDecoder, "width")]:
+    for kind, argument in [
+        (PaperMLPBottleneck, "width"),
+        (PaperMLPBottleneck, "embedding"),
+        (PaperAttentionBottleneck, "heads"),
+        (PaperAttentionBottleneck, "num_classes"),
+        (PaperDecoder, "width"),
+    ]:
         with pytest.raises(ConfigError, match=rf"{kind.__name__}.{argument} is 0"):
             kind((4, 2, 2), **({"num_classes": 2} | {argument: 0}))
     with pytest.raises(ConfigError, match="PaperEncoder.width is 0"):

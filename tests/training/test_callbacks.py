@@ -11,7 +11,9 @@ from condswap import ConfigError, Trainer, every
 def test_the_hook_is_called_after_every_step_with_the_trainer():
     calls = []
     trainer = Trainer(tiny(), quick(), device="cpu")
-    trainer.fit(Pictures(), 3, hook=lambda given: calls.append((given is trainer, given.step, "d/loss" in given.metrics)))
+    trainer.fit(
+        Pictures(), 3, hook=lambda given: calls.append((given is trainer, given.step, "d/loss" in given.metrics))
+    )
     assert calls == [(True, 1, True), (True, 2, True), (True, 3, True)]
 
 

@@ -17,7 +17,9 @@ def pair():
     return target, source
 
 
-@pytest.mark.parametrize(("decay", "weight", "bias"), [(0.75, 2.0, -1.0), (0.5, 3.0, 0.0), (0.0, 5.0, 2.0), (1.0, 1.0, -2.0)])
+@pytest.mark.parametrize(
+    ("decay", "weight", "bias"), [(0.75, 2.0, -1.0), (0.5, 3.0, 0.0), (0.0, 5.0, 2.0), (1.0, 1.0, -2.0)]
+)
 def test_the_target_keeps_decay_of_what_it_was(decay, weight, bias):
     target, source = pair()
     average_into(target, source, decay=decay)

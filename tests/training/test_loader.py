@@ -163,7 +163,9 @@ def test_reading_leaves_everybodys_random_numbers_alone():
 
 def test_workers_read_the_same_batches():
     data = Pictures()
-    for one, other in zip(taken(data, 3, labels=data.labels), taken(data, 3, labels=data.labels, workers=1), strict=True):
+    for one, other in zip(
+        taken(data, 3, labels=data.labels), taken(data, 3, labels=data.labels, workers=1), strict=True
+    ):
         assert all(torch.equal(one[key], other[key]) for key in ("image", "mask", "label"))
 
 

@@ -186,7 +186,9 @@ def test_r1_adds_half_of_its_weight_times_the_squared_gradient_at_real_pictures(
     loss, metrics = discriminator_step(model, batch, show(model, batch))
     penalty = 4.0**2 / (3 * 8 * 8)  # the gradient is 4 / 192 at each of 192 numbers
     assert metrics["d/r1"].item() == pytest.approx(penalty, rel=1e-5)
-    assert loss.item() == pytest.approx(metrics["d/real"].sub(1).square().item() / 2 + 1.5**2 / 2 + 3 * penalty, rel=1e-5)
+    assert loss.item() == pytest.approx(
+        metrics["d/real"].sub(1).square().item() / 2 + 1.5**2 / 2 + 3 * penalty, rel=1e-5
+    )
     assert not batch["image"].requires_grad
 
 

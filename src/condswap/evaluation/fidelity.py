@@ -54,7 +54,9 @@ def swap_fidelity(model: CGAN, data: ToyFaces, *, indices: Sequence[int] | None 
         True
     """
     chosen = list(range(len(data)) if indices is None else indices)
-    moved = [name for number, name in enumerate(data.classes) if name in model.classes[:number] + model.classes[number + 1 :]]
+    moved = [
+        name for number, name in enumerate(data.classes) if name in model.classes[:number] + model.classes[number + 1 :]
+    ]
     if not chosen or moved or len(data.classes) > len(model.classes):
         raise DataError(
             f"fidelity is measured on pictures of the model's classes: {len(chosen)} pictures of {list(data.classes)} were "
@@ -80,7 +82,9 @@ def _measure(model: CGAN, data: ToyFaces, chosen: Sequence[int]) -> Tensor:
     label = torch.tensor([item["label"] for item in items], device=device)
     to = (label + 1) % len(data.classes)
     truth = data.swap_truths(chosen, to.cpu()).to(device)
-    truth_mask = torch.stack([data.swap_mask(index, int(one)) for index, one in zip(chosen, to, strict=True)]).to(device)
+    truth_mask = torch.stack([data.swap_mask(index, int(one)) for index, one in zip(chosen, to, strict=True)]).to(
+        device
+    )
     both = mask * truth_mask
     own = model.generator(image, label, label, mask).image
     swap = model.generator(image, to, label, mask).image

@@ -100,7 +100,9 @@ class CrossAttentionBottleneck(Bottleneck):
         super().__init__()
         check_counts("CrossAttentionBottleneck", num_classes=num_classes, width=width, tokens=tokens, heads=heads)
         if width % heads:
-            raise ConfigError(f"{heads} heads do not divide a width of {width}; use a width that is a multiple of {heads}")
+            raise ConfigError(
+                f"{heads} heads do not divide a width of {width}; use a width that is a multiple of {heads}"
+            )
         self.in_shape = image_shape(in_shape, multiple=1, part="CrossAttentionBottleneck")
         self.out_shape = (width, *self.in_shape[1:])
         self.num_classes, self.heads = num_classes, heads

@@ -7,7 +7,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from condswap.component import Decoder, Face
-from condswap.parts.layers import ClassEmbedding, Modulation, ResidualBlock, Upscale, check_counts, image_shape, initialise
+from condswap.parts.layers import (
+    ClassEmbedding,
+    Modulation,
+    ResidualBlock,
+    Upscale,
+    check_counts,
+    image_shape,
+    initialise,
+)
 from condswap.types import Features, Label
 
 

@@ -53,8 +53,8 @@ class ClassNorm(nn.Module, Growing):
     """Normalises the features of a picture by the statistics of the person seen in it.
 
     Every class has a mean and a variance of its features: in training those of its pictures in the batch (when there are
-    `least` of them, else the running ones), afterwards the running ones. What is constant about a person leaves the features here, so that
-    the class to show has to bring it back.
+    `least` of them, else the running ones), afterwards the running ones. What is constant about a person leaves the
+    features here, so that the class to show has to bring it back.
 
     `over="pooled"` keeps one mean and variance a channel; `"positions"` one a channel and position, which removes more
     but also maps the average pose and light of one person to those of the other.
@@ -99,7 +99,9 @@ class ClassNorm(nn.Module, Growing):
         if source is None:
             source = self._likeliest(first, second, places.shape[-1] if self.pooled else 1)
         if source.is_floating_point():
-            mean, square = (torch.tensordot(source.float(), table.float(), dims=1) for table in (self.mean, self.square))
+            mean, square = (
+                torch.tensordot(source.float(), table.float(), dims=1) for table in (self.mean, self.square)
+            )
         elif self.training:
             mean, square = self._batch(first, second, source)
         else:
@@ -110,7 +112,10 @@ class ClassNorm(nn.Module, Growing):
 
     def _batch(self, first: Tensor, second: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         """Give the statistics of every picture's class, and move the running ones towards those of the batch."""
-        running, running_square = self.mean.float(), self.square.float()  # half a model's precision is too little to add up in
+        running, running_square = (
+            self.mean.float(),
+            self.square.float(),
+        )  # half a model's precision is too little to add up in
         zeros = torch.zeros_like(running)
         count = zeros.new_zeros(len(zeros)).index_add_(0, source, torch.ones_like(source, dtype=zeros.dtype))
         share = rearrange(count.clamp_min(1), "n -> n 1 1")
@@ -118,7 +123,8 @@ class ClassNorm(nn.Module, Growing):
         with torch.no_grad():
             seen = count > 0
             rate = torch.where(seen, (1 / (self.updates.float() + 1)).clamp_min(self.momentum), 0)
-            finite = (mean.isfinite() & square.isfinite()).all(-1).all(-1)  # a picture of NaN must not stay here for good
+            # a picture of NaN must not stay here for good
+            finite = (mean.isfinite() & square.isfinite()).all(-1).all(-1)
             rate = rearrange(torch.where(finite, rate, 0), "n -> n 1 1")
             running = torch.where(rate > 0, running.lerp(mean, rate), running)
             running_square = torch.where(rate > 0, running_square.lerp(square, rate), running_square)
@@ -139,7 +145,9 @@ class ClassNorm(nn.Module, Growing):
         variance = (self.square.float() - mean.square()).clamp_min(0) + self.eps
         first, second = rearrange(first, "b c p -> b 1 c p"), rearrange(second, "b c p -> b 1 c p")
         distance = (second - 2 * first * mean + mean.square()) / variance + variance.log()
-        likelihood = -0.5 * reduce(distance, "b n c p -> b n", "sum") * places / math.sqrt(first.shape[1:].numel() * places)
+        likelihood = (
+            -0.5 * reduce(distance, "b n c p -> b n", "sum") * places / math.sqrt(first.shape[1:].numel() * places)
+        )
         return torch.softmax(likelihood.masked_fill(self.met == 0, -torch.inf), dim=1)
 
     def grow(self) -> None:
@@ -273,4 +281,6 @@ def check_image(image: Image, in_shape: Shape, part: str) -> None:
     """Raise `ShapeError` when an image batch does not have the shape that a part was built for."""
     if image.ndim != 4 or tuple(image.shape[1:]) != in_shape:
         hint = "; add the batch dimension with image[None]" if tuple(image.shape) == in_shape else ""
-        raise ShapeError(f"{part} was built for images (b, {', '.join(map(str, in_shape))}); got {tuple(image.shape)}{hint}")
+        raise ShapeError(
+            f"{part} was built for images (b, {', '.join(map(str, in_shape))}); got {tuple(image.shape)}{hint}"
+        )

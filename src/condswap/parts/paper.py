@@ -80,7 +80,8 @@ class PaperMLPBottleneck(Bottleneck):
         """Show the code as the class; the class seen is not used."""
         code = rms_norm(rearrange(features, "b c h w -> b (c h w)"), dim=1)
         code = self.spread(self.squeeze(torch.cat([code, self.embedding(label).to(code.dtype)], dim=1)))
-        return F.leaky_relu(self.upscale(rearrange(code, "b (c h w) -> b c h w", h=self.out_shape[1] // 2, w=self.out_shape[2] // 2)), 0.1)
+        half = rearrange(code, "b (c h w) -> b c h w", h=self.out_shape[1] // 2, w=self.out_shape[2] // 2)
+        return F.leaky_relu(self.upscale(half), 0.1)
 
 
 class PaperAttentionBottleneck(Bottleneck):
@@ -117,7 +118,9 @@ class PaperAttentionBottleneck(Bottleneck):
         super().__init__()
         check_counts("PaperAttentionBottleneck", num_classes=num_classes, width=width, heads=heads, embedding=embedding)
         if width % heads:
-            raise ConfigError(f"{heads} heads do not divide a width of {width}; use a width that is a multiple of {heads}")
+            raise ConfigError(
+                f"{heads} heads do not divide a width of {width}; use a width that is a multiple of {heads}"
+            )
         self.in_shape, self.out_shape = _halved(in_shape, width, "PaperAttentionBottleneck")
         self.num_classes, self.heads = num_classes, heads
         self.embedding = ClassEmbedding(num_classes, (embedding,))
@@ -132,14 +135,18 @@ class PaperAttentionBottleneck(Bottleneck):
 
     def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
         """Show the code as the class; the class seen is not used."""
-        tokens = rms_norm(self.dropout(rearrange(features, "b c h w -> b (h w) c") + self.code.to(features.dtype)), dim=-1)
+        tokens = rms_norm(
+            self.dropout(rearrange(features, "b c h w -> b (h w) c") + self.code.to(features.dtype)), dim=-1
+        )
         query, key, value = (
             rearrange(layer(tokens), "b n (heads d) -> b heads n d", heads=self.heads)
             for layer in (self.query, self.key, self.value)
         )
         found = self.out(rearrange(F.scaled_dot_product_attention(query, key, value), "b heads n d -> b n (heads d)"))
         flat = torch.cat([rearrange(found, "b n d -> b (n d)"), self.embedding(label).to(found.dtype)], dim=1)
-        spread = rearrange(self.spread(flat), "b (c h w) -> b c h w", h=self.out_shape[1] // 2, w=self.out_shape[2] // 2)
+        spread = rearrange(
+            self.spread(flat), "b (c h w) -> b c h w", h=self.out_shape[1] // 2, w=self.out_shape[2] // 2
+        )
         return F.leaky_relu(self.upscale(spread), 0.1)
 
 

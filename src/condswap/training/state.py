@@ -1,7 +1,7 @@
 """The state of a run as one file: tensors and a few numbers in safetensors, written whole or not at all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,7 @@ def check_model(kept: Any, own: Mapping[str, Any], folder: Path) -> None:
     """
     if kept == own:
         return
-    told = "described in another way"
-    if isinstance(kept, dict):
-        keys = sorted(key for key in {*kept, *own} if kept.get(key) != own.get(key))
-        told = "; ".join(f"{key} {kept.get(key)!r}, not {own.get(key)!r}" for key in keys)
+    told = "; ".join(_differences(kept, own)) if isinstance(kept, dict) else "described in another way"
     raise ConfigError(f"{folder} is the state of another model: it was {told}; assemble the model as it was")
 
 
@@ -140,3 +137,13 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
         index, key = name.split(".", 1)
         kept.setdefault(int(index), {})[key] = tensor.clone()
     optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _differences(kept: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
+    """Say where two configs differ, as "encoder.width 32, not 16"."""
+    for key in sorted({*kept, *own}):
+        old, new = kept.get(key), own.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from (f"{key}.{told}" for told in _differences(old, new))
+        elif old != new:
+            yield f"{key} {old!r}, not {new!r}"
