@@ -24,8 +24,8 @@ trainer = Trainer(model, TrainerConfig(seed=0, planned_steps=steps))
 trainer.fit(data, steps=steps)
 
 test = ToyFaces(classes=2, image_size=64, seed=0, length=8, split="test")  # moments that training has not seen
-image = torch.stack([item["image"] for item in test])
-mask = torch.stack([item["mask"] for item in test])
+image = torch.stack([test[index]["image"] for index in range(len(test))])
+mask = torch.stack([test[index]["mask"] for index in range(len(test))])
 source = torch.tensor(test.labels)
 to = 1 - source
 save_grid(

@@ -107,6 +107,20 @@ def test_an_interrupted_demo_goes_on_as_if_it_had_not_been(step, how, tmp_path, 
     assert (tmp_path / "swapper" / "model.safetensors").read_bytes() == expected
 
 
+def test_ctrl_c_while_the_work_is_being_saved_waits_until_all_of_it_is(tmp_path, monkeypatch):
+    real = Trainer.save
+
+    def save(self, folder):
+        press_it()
+        real(self, folder)
+
+    monkeypatch.setattr(Trainer, "save", save)
+    interrupted_at(1, monkeypatch, raise_it)
+    with pytest.raises(KeyboardInterrupt):
+        demo.run(tmp_path, steps=STEPS)
+    assert names_in(tmp_path) == ["state/state.safetensors", *RESULT[1:4]]
+
+
 def test_an_interruption_after_the_training_loses_nothing(tmp_path, monkeypatch, weights):
     expected = whole(weights)
     with monkeypatch.context() as patch:

@@ -14,7 +14,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "condswap"
 # A room is a module or a folder of the package. Each may import itself and what its row names, nothing else.
 GROUND = {"types", "errors", "files", "progress", "decoding", "pictures"}
 PICTURES = GROUND | {"data", "faces", "provenance"}
-MODELS = GROUND | {"component", "losses", "objective", "parts", "generator", "hub", "model_card", "pretrained", "cgan"}
+MODELS = GROUND | {"component", "roles", "losses", "objective", "parts", "assembly", "generator"}
+MODELS |= {"hub", "model_card", "pretrained", "cgan"}
 USES = PICTURES | MODELS | {"training", "evaluation", "export", "deepfacelab", "pipeline"}
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
@@ -29,10 +30,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "provenance": GROUND,
     # models
     "component": GROUND,
+    "roles": GROUND | {"component"},
     "losses": GROUND,
     "objective": GROUND | {"losses"},
-    "parts": GROUND | {"component", "losses"},
-    "generator": GROUND | {"component", "losses", "parts"},
+    "parts": GROUND | {"component", "roles", "losses"},
+    "assembly": GROUND | {"component", "roles", "parts"},
+    "generator": GROUND | {"component", "roles", "losses", "parts"},
     "hub": GROUND,
     "model_card": GROUND | {"objective"},
     "pretrained": GROUND | {"component", "hub", "model_card"},

@@ -1,7 +1,7 @@
 """Label-conditioned face swapping: one conditional GAN for N people."""
 
 from condswap.cgan import CGAN
-from condswap.component import Bottleneck, Component, Decoder, Discriminator, Encoder, Face
+from condswap.component import Component
 from condswap.data import Augmentation, FaceFolder, ToyFaces
 from condswap.errors import CondswapError, ConfigError, DataError, HubError, ShapeError, TrainingError
 from condswap.losses import MaskedLoss
@@ -14,6 +14,7 @@ from condswap.parts import (
     MLPDiscriminator,
     PatchDiscriminator,
 )
+from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder, Face
 from condswap.training import Trainer, TrainerConfig, every
 
 __version__ = "0.1.0"

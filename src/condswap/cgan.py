@@ -8,26 +8,15 @@ import torch
 from torch import nn
 
 from condswap import hub, pretrained
-from condswap.component import Bottleneck, Decoder, Discriminator, Encoder, build
+from condswap.assembly import default_parts, paper_parts
+from condswap.component import build
 from condswap.errors import ConfigError, ShapeError
 from condswap.generator import AnyLabel, Generator, check_classes, check_part, evaluating
 from condswap.generator import check_range as check_range
 from condswap.losses import blur_mask
 from condswap.model_card import model_card
 from condswap.objective import Objective
-from condswap.parts import (
-    ConvDecoder,
-    ConvEncoder,
-    CrossAttentionBottleneck,
-    MLPBottleneck,
-    MLPDiscriminator,
-    PaperAttentionBottleneck,
-    PaperDecoder,
-    PaperEncoder,
-    PaperMLPBottleneck,
-    PatchDiscriminator,
-)
-from condswap.parts.layers import image_shape
+from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder
 from condswap.types import Image, Mask, Shape
 
 FORMAT = 1  # of config.json; raised when an older condswap could not read a new file
@@ -77,6 +66,7 @@ class CGAN(nn.Module):
             )
         self.discriminator = discriminator
         self.objective = objective or Objective()
+        self.history: dict[str, str | int | float] = {}  # how it was trained, for the model card
 
     @classmethod
     def default(
@@ -98,15 +88,8 @@ class CGAN(nn.Module):
             >>> CGAN.default(64, classes=["anna", "bob"], bottleneck="mlp").classes
             ('anna', 'bob')
         """
-        num_classes, height, width = len(check_classes(classes)), *_size(image_size)
-        kinds: dict[str, type[Any]] = {"cross_attention": CrossAttentionBottleneck, "mlp": MLPBottleneck}
-        stages = _stages(height, width)
-        channels = 16 if max(height, width) < 128 else 24
-        encoder = ConvEncoder((3, height, width), width=channels, stages=stages)
-        middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
-        decoder = ConvDecoder(middle.out_shape, num_classes=num_classes, width=2 * channels, stages=stages)
-        discriminator = PatchDiscriminator(decoder.out_shape, num_classes=num_classes, stages=min(stages, 3))
-        return cls(encoder, middle, decoder, discriminator, classes=classes)
+        parts = default_parts(image_size, num_classes=len(check_classes(classes)), bottleneck=bottleneck)
+        return cls(*parts, classes=classes)
 
     @classmethod
     def paper(cls, image_size: int | Sequence[int], *, classes: Sequence[str], bottleneck: str = "mlp") -> Self:
@@ -125,19 +108,8 @@ class CGAN(nn.Module):
             >>> CGAN.paper(64, classes=["anna", "bob"]).objective.dssim
             200.0
         """
-        num_classes, height, width = len(check_classes(classes)), *_size(image_size)
-        kinds = {
-            "mlp": PaperMLPBottleneck,
-            "attention": PaperAttentionBottleneck,
-            "cross_attention": PaperAttentionBottleneck,  # the paper's own word for its self-attention
-        }
-        encoder = PaperEncoder(image_shape((3, height, width), multiple=32, part="CGAN.paper"))
-        middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
-        decoder = PaperDecoder(middle.out_shape, num_classes=num_classes)
-        discriminator = MLPDiscriminator(decoder.out_shape, num_classes=num_classes)
-        return cls(
-            encoder, middle, decoder, discriminator, classes=classes, objective=Objective.paper(), masked_input=False
-        )
+        parts = paper_parts(image_size, num_classes=len(check_classes(classes)), bottleneck=bottleneck)
+        return cls(*parts, classes=classes, objective=Objective.paper(), masked_input=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -263,7 +235,7 @@ class CGAN(nn.Module):
             )
         if not isinstance(config["classes"], list) or not isinstance(config["masked_input"], bool):
             raise ConfigError("the config's classes are not a list of names, or its masked_input is not true or false")
-        return cls(
+        model = cls(
             build(config["encoder"], Encoder),
             build(config["bottleneck"], Bottleneck),
             build(config["decoder"], Decoder),
@@ -272,6 +244,8 @@ class CGAN(nn.Module):
             objective=Objective.from_config(config["objective"]),
             masked_input=config["masked_input"],
         )
+        model.history = _history(config.get("training", {}))
+        return model
 
     def save_pretrained(self, folder: str | Path, *, consent: str | None = None, license: str | None = None) -> None:
         """Save the model to a folder: config.json, model.safetensors and README.md, the model card.
@@ -295,12 +269,13 @@ class CGAN(nn.Module):
             classes=self.classes,
             image_size=(self.image_shape[1], self.image_shape[2]),
             parts={role: config[role]["type"] for role in ("encoder", "bottleneck", "decoder", "discriminator")},
-            training=None,
+            training=self.history or None,
             consent=consent,
             license=license,
             repo_id=repo_id,
         )
-        pretrained.save(folder, config=config, tensors=self.state_dict(), card=card)
+        described = {**config, "training": self.history}
+        pretrained.save(folder, config=described, tensors=self.state_dict(), card=card)
 
     @classmethod
     def from_pretrained(
@@ -395,30 +370,8 @@ class CGAN(nn.Module):
         check_range(image)
 
 
-def _size(image_size: int | Sequence[int]) -> tuple[int, int]:
-    sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
-    if len(sides) != 2 or not all(
-        isinstance(side, int) and not isinstance(side, bool) and side >= 16 for side in sides
-    ):
-        raise ShapeError(f"image_size is the side in pixels, or (height, width), from 16 up; got {image_size!r}")
-    return sides[0], sides[1]
-
-
-def _stages(height: int, width: int) -> int:
-    """Give how often `CGAN.default` halves a picture, so that its shorter side comes down to four to seven places."""
-    stages = max(2, (min(height, width) // 4).bit_length() - 1)
-    multiple = 2**stages
-    if height % multiple or width % multiple:
-        # Upwards the next power of two may be met, from which on only every second multiple divides.
-        down, up = (height // multiple, width // multiple), (-(-height // multiple // 2), -(-width // multiple // 2))
-        raise ShapeError(
-            f"CGAN.default halves pictures of {height} x {width} {stages} times, so both have to be multiples of {multiple}; "
-            f"use {down[0] * multiple} x {down[1] * multiple} or {up[0] * 2 * multiple} x {up[1] * 2 * multiple}"
-        )
-    return stages
-
-
-def _choose(kinds: Mapping[str, Any], word: str) -> Any:
-    if word not in kinds:
-        raise ConfigError(f"bottleneck is {word!r}; known here: {', '.join(kinds)}")
-    return kinds[word]
+def _history(found: object) -> dict[str, str | int | float]:
+    """Check what a config says of the training: names with words or numbers."""
+    if not isinstance(found, Mapping) or not all(isinstance(value, str | int | float) for value in found.values()):
+        raise ConfigError("the config's 'training' is not an object of words and numbers; was it edited?")
+    return dict(found)

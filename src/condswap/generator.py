@@ -7,8 +7,9 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from condswap.component import Bottleneck, Component, Decoder, Discriminator, Encoder, Face, is_shape
+from condswap.component import Component, is_shape
 from condswap.errors import ConfigError, DataError, ShapeError
+from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder, Face
 from condswap.types import Image, Label, Mask
 
 AnyLabel: TypeAlias = str | int | Label | Sequence[str | int] | Mapping[str, float]

@@ -89,7 +89,7 @@ def model_card(
         "file can be removed, so keep it there and do not rely on its absence.",
         "## Limits",
         "A swap may leak the identity of the person in the picture: the result can look like a mixture of both. "
-        "Measure it before relying on it (`condswap evaluate`). Faces, poses and light unlike those of the training "
+        "Measure it before relying on it (`condswap.evaluation`). Faces, poses and light unlike those of the training "
         "pictures come out worse; between the frames of a video the face may flicker.",
     ]
     return "\n\n".join(sections) + "\n"

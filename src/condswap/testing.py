@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from condswap.component import Bottleneck, Component, Decoder, Discriminator, Encoder, Face, build, is_shape
+from condswap.component import Component, build, is_shape
 from condswap.errors import ConfigError, ShapeError
 from condswap.generator import evaluating
+from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder, Face
 from condswap.types import Batch, Shape
 
 

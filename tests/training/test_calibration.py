@@ -40,7 +40,9 @@ def test_the_statistics_are_the_mean_over_the_batches(over):
     with torch.no_grad():
         norm.mean.fill_(9.0), norm.square.fill_(99.0), norm.updates.fill_(1000)
     # Batches of unequal mixes: each counts alike, however many pictures of the class it has.
+    # And thirty of them, because in training only the last twenty would.
     batches = [batch_of(data, chosen) for chosen in ([0, 1, 2, 3], [4, 6, 7, 5], [8, 9, 1, 4, 6])]
+    batches = batches[:1] * 10 + batches[1:2] * 10 + batches[2:] * 10
     calibrate(model.generator, batches, device=CPU)
     for label in (0, 1):
         mean, square = expected_statistics(model, batches, label, pooled=over == "pooled")

@@ -82,6 +82,14 @@ def test_one_lap_of_a_class_holds_each_picture_once():
     assert sorted(lap) == list(range(16))
 
 
+@pytest.mark.parametrize("lap", [0, 1, 7, 10**9])
+def test_no_picture_is_left_out_where_the_batch_does_not_divide(lap):
+    """Batches of 16 from three classes of ten: 5 of each and one more, so two batches hold all thirty pictures."""
+    labels = labels_with(10, 10, 10)
+    seen = {index for batch in first_batches(labels, 2, batch_size=16, start=2 * lap) for index in batch}
+    assert seen == set(range(30))
+
+
 def test_every_lap_has_another_order():
     labels = labels_with(12)
     laps = [tuple(batch) for batch in first_batches(labels, 4, batch_size=12)]

@@ -169,6 +169,26 @@ def test_a_share_of_the_pictures_is_seen_whole(unmasked, expected, monkeypatch):
     assert whole == expected
 
 
+def test_every_step_varies_the_pictures_anew(monkeypatch):
+    from condswap.training import trainer as module
+
+    targets, real = [], module.show
+
+    def watched(model, batch, *, seen):
+        targets.append(batch["image"])
+        return real(model, batch, seen=seen)
+
+    monkeypatch.setattr(module, "show", watched)
+    given = [batch_of(Pictures())]
+    trained(given, steps=3)
+    assert not torch.equal(targets[0], given[0]["image"])
+    assert not torch.equal(targets[0], targets[1])
+    assert not torch.equal(targets[1], targets[2])
+    targets.clear()
+    trained(given, steps=1, augmentation=OFF)
+    assert torch.equal(targets[0], given[0]["image"])
+
+
 def test_a_frozen_part_stays_and_the_rest_learns():
     model = tiny()
     model.generator.encoder.requires_grad_(False)

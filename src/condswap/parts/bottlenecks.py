@@ -7,9 +7,9 @@ from einops import rearrange
 from torch import nn
 from torch.nn import functional as F
 
-from condswap.component import Bottleneck
 from condswap.errors import ConfigError
 from condswap.parts.layers import ClassEmbedding, check_counts, code_norm, image_shape, initialise, normal, rms_norm
+from condswap.roles import Bottleneck
 from condswap.types import Features, Label
 
 

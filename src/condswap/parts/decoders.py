@@ -6,7 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from condswap.component import Decoder, Face
 from condswap.parts.layers import (
     ClassEmbedding,
     Modulation,
@@ -16,6 +15,7 @@ from condswap.parts.layers import (
     image_shape,
     initialise,
 )
+from condswap.roles import Decoder, Face
 from condswap.types import Features, Label
 
 

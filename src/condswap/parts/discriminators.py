@@ -7,8 +7,8 @@ from einops import rearrange, reduce
 from torch import nn
 from torch.nn import functional as F
 
-from condswap.component import Discriminator
 from condswap.parts.layers import ClassEmbedding, check_counts, check_image, image_shape, initialise
+from condswap.roles import Discriminator
 from condswap.types import Image, Label, Logits
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import nn
 from torch.nn import functional as F
 
-from condswap.component import Encoder
 from condswap.parts.layers import check_counts, check_image, image_shape, initialise, rms_norm
+from condswap.roles import Encoder
 from condswap.types import Features, Image
 
 

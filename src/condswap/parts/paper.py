@@ -12,9 +12,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from condswap.component import Bottleneck, Decoder, Encoder
 from condswap.errors import ConfigError, ShapeError
 from condswap.parts.layers import ClassEmbedding, Upscale, check_counts, check_image, image_shape, rms_norm
+from condswap.roles import Bottleneck, Decoder, Encoder
 from condswap.types import Features, Image, Label, Shape
 
 

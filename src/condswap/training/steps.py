@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condswap.cgan import CGAN
-from condswap.component import Face
 from condswap.losses import MaskedLoss, adversarial_loss, blur_mask, dssim, l1, masked_mean, r1_penalty
+from condswap.roles import Face
 from condswap.training.loader import derive
 from condswap.types import Batch, Features, Image, Label, Logits, Mask, Shape
 
