@@ -442,3 +442,9 @@ def test_every_refusal_is_a_condswap_error():
     for error in (ConfigError, ShapeError, DataError):
         assert issubclass(error, CondswapError)
         assert issubclass(error, ValueError)
+
+
+def test_a_config_whose_account_of_the_training_is_none_is_refused():
+    config = {**small().config(), "training": ["much"]}
+    with pytest.raises(ConfigError, match="training"):
+        CGAN.from_config(config)

@@ -451,3 +451,20 @@ def test_a_device_that_does_not_exist_is_refused(device):
 
 def test_the_size_of_the_tiny_model_is_that_of_its_pictures():
     assert tiny().image_shape == (3, SIZE, SIZE)
+
+
+def test_the_model_remembers_how_it_was_trained_and_its_card_says_so(tmp_path):
+    model = trained(steps=3, batch_size=6, seed=5).model
+    assert model.history == {
+        "steps": 3,
+        "batch size": 6,
+        "learning rate": 1e-3,
+        "average": 0.995,
+        "precision": "float32",
+        "seed": 5,
+    }
+    model.save_pretrained(tmp_path)
+    assert CGAN.from_pretrained(tmp_path).history == model.history
+    card = (tmp_path / "README.md").read_text()
+    assert "batch size" in card
+    assert "not recorded" not in card

@@ -129,6 +129,12 @@ class TrainerConfig:
         """Give the settings as JSON."""
         return asdict(self)
 
+    def summary(self) -> dict[str, str | int | float]:
+        """Give what a model card says of the settings."""
+        names = ("batch_size", "learning_rate", "planned_steps", "average", "precision", "seed")
+        chosen = {name.replace("_", " "): getattr(self, name) for name in names}
+        return {name: value for name, value in chosen.items() if value is not None}
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Read what `config` gave.

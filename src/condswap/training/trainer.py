@@ -130,6 +130,7 @@ class Trainer:
                 with held_back():
                     self._take(batch)
                     self.step += 1
+                    self.model.history = {"steps": self.step, **self.config.summary()}
                 if self.step % _LOOK == 0 or self.step == steps or self.device.type == "cpu":
                     self._look()
                 if hook is not None:
