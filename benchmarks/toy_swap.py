@@ -105,7 +105,11 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=2)
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--length", type=int, default=1000)
-    parser.add_argument("--models", default="cross_attention,mlp,paper 5e-4,paper 1e-5")
+    parser.add_argument(
+        "--models",
+        default="cross_attention,mlp,paper 5e-4 16,paper 5e-4,paper 1e-5",
+        help='a bottleneck of CGAN.default, or "paper", a learning rate and, if it is not the paper\'s 64, a batch size',
+    )
     parser.add_argument("--augment", action="store_true")
     parser.add_argument("--objective", default="", help="fields of Objective, such as code_adversary=0.05,mask=0.2")
     parser.add_argument("--trainer", default="", help="fields of TrainerConfig, such as unmasked=0.5")
@@ -126,7 +130,9 @@ def main() -> None:
             model = CGAN.paper(
                 given.image_size, classes=test.classes, bottleneck="attention" if "attention" in name else "mlp"
             )
-            config = TrainerConfig.paper("mlp", learning_rate=float(name.split()[-1]), seed=given.seed)
+            _, rate, *batch_size = name.split()
+            config = TrainerConfig.paper("mlp", learning_rate=float(rate), seed=given.seed)
+            config = replace(config, batch_size=int(batch_size[0])) if batch_size else config
         else:
             model = CGAN.default(given.image_size, classes=test.classes, bottleneck=name)
             fields = dict(pair.split("=") for pair in given.objective.split(",") if pair)

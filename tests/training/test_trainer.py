@@ -468,3 +468,12 @@ def test_the_model_remembers_how_it_was_trained_and_its_card_says_so(tmp_path):
     card = (tmp_path / "README.md").read_text()
     assert "batch size" in card
     assert "not recorded" not in card
+
+
+def test_a_model_that_was_loaded_with_its_state_remembers_it(tmp_path):
+    trainer = trained(steps=2)
+    trainer.save(tmp_path)
+    model = tiny()
+    assert model.history == {}
+    Trainer.load(tmp_path, model, device="cpu")
+    assert model.history == trainer.model.history

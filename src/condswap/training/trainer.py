@@ -183,6 +183,7 @@ class Trainer:
         trainer = cls(model, config, device=device, reconstruction=reconstruction)
         trainer._restore(tensors)
         trainer.step = facts["step"]
+        model.history = {"steps": trainer.step, **config.summary()}
         return trainer
 
     def _take(self, batch: Batch) -> None:
