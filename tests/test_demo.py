@@ -23,7 +23,7 @@ def small(monkeypatch):
 
     monkeypatch.setattr(demo, "ToyFaces", faces)
     monkeypatch.setattr(CGAN, "default", classmethod(lambda cls, size, **names: real_model(cls, 32, **names)))
-    monkeypatch.setattr(demo, "TrainerConfig", lambda **given: real_config(batch_size=4, **given))
+    monkeypatch.setattr(demo, "TrainerConfig", lambda **given: real_config(**{**given, "batch_size": 4}))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -229,7 +229,7 @@ def test_saving_does_not_disturb_the_run(tmp_path):
     assert differing(trained(None), trained(lambda given: given.save(tmp_path / "mid"))) == []
 
 
-class TiedEncoder(Encoder):
+class SharedEncoder(Encoder):
     """Two names for one convolution."""
 
     def __init__(self, in_shape, *, width=4):
@@ -247,7 +247,7 @@ def test_a_part_with_tied_weights_is_saved_and_resumed(tmp_path):
         model = tiny(seed=seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model.generator.encoder = TiedEncoder((3, 16, 16))
+            model.generator.encoder = SharedEncoder((3, 16, 16))
         return model
 
     trainer = Trainer(tied(0), quick(), device="cpu")
