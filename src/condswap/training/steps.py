@@ -4,6 +4,7 @@ They know no optimizer, device, process or precision, so they run under any othe
 `show` the batch once, then hand what was shown to the steps.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -146,7 +147,7 @@ def generator_step(
     if code_adversary is not None:
         weight = objective.code_adversary if code_weight is None else code_weight
         guess = F.log_softmax(code_adversary(shown.features), dim=1)
-        uniform = -guess.mean() - torch.log(torch.tensor(float(guess.shape[1])))
+        uniform = -guess.mean() - math.log(guess.shape[1])
         terms["g/code"] = weight, uniform
     for name, (weight, term) in terms.items():
         loss = loss + weight * term
