@@ -54,7 +54,7 @@ def test_help_lists_the_commands(capsys):
 def test_help_of_a_command_names_its_options(capsys):
     assert leave(["demo", "--help"]) == 0
     told = capsys.readouterr().out
-    assert [word for word in ("--out", "--steps", "--seed", "--resume", "1600") if word not in told] == []
+    assert [word for word in ("--out", "--steps", "--seed", "--resume", "2000") if word not in told] == []
 
 
 def test_version_is_that_of_the_package(capsys):
@@ -99,7 +99,7 @@ def test_the_arguments_reach_the_demo_and_the_figures_are_printed(capsys, calls)
 
 def test_the_demo_has_defaults(calls):
     assert leave(["demo"]) == 0
-    assert calls == [(Path("demo"), 1600, 0, False)]
+    assert calls == [(Path("demo"), 2000, 0, False)]
 
 
 def test_bad_input_exits_1_with_one_line(monkeypatch, capsys):

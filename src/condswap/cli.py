@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         "cores, and writes pictures of what it does, beside the exact swaps that the toy faces know.",
     )
     demo.add_argument("--out", type=Path, default=Path("demo"), help="for the pictures and the model (default: demo)")
-    demo.add_argument("--steps", type=_count, default=1600, help="steps of training (default: 1600)")
+    demo.add_argument("--steps", type=_count, default=2000, help="steps of training (default: 2000)")
     demo.add_argument("--seed", type=_seed, default=0, help="of the training (default: 0)")
     demo.add_argument("--resume", action="store_true", help="go on from where an interrupted demo stopped")
     demo.set_defaults(

@@ -33,12 +33,12 @@ class Demo:
     model: Path
 
 
-def run(out: Path, *, steps: int = 1600, seed: int = 0, resume: bool = False) -> Demo:
+def run(out: Path, *, steps: int = 2000, seed: int = 0, resume: bool = False) -> Demo:
     """Train a small model on toy faces and show what it does.
 
     Args:
         out: the folder for the pictures and the model; made if it is not there.
-        steps: of training; 1600 take about two minutes of two CPU cores.
+        steps: of training; 2000 take about two minutes of two CPU cores.
         seed: of the training.
         resume: go on from where an interrupted demo stopped.
 
