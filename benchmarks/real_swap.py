@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import Subset
+from torch.utils.data import Subset, default_collate
 
 from condswap import CGAN, FaceFolder, Trainer, TrainerConfig, every
 from condswap.losses import blur_mask, masked_mean, ssim
@@ -59,12 +59,8 @@ def clips_of(data, label):
 
 def gather(data, indices):
     """Give pictures, masks and labels of some indices."""
-    items = [data[index] for index in indices]
-    return (
-        torch.stack([item["image"] for item in items]),
-        torch.stack([item["mask"] for item in items]),
-        torch.tensor([item["label"] for item in items]),
-    )
+    batch = default_collate([data[index] for index in indices])
+    return batch["image"], batch["mask"], batch["label"]
 
 
 def paste(image, shown, mask):

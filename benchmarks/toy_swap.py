@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import default_collate
 
 from condswap import CGAN, ToyFaces, Trainer, TrainerConfig
 from condswap.data import Augmentation
@@ -24,12 +25,8 @@ from condswap.pictures import save_grid
 
 def stacked(data):
     """Give a dataset as one batch."""
-    items = [data[index] for index in range(len(data))]
-    return (
-        torch.stack([item["image"] for item in items]),
-        torch.stack([item["mask"] for item in items]),
-        torch.tensor([item["label"] for item in items]),
-    )
+    batch = default_collate([data[index] for index in range(len(data))])
+    return batch["image"], batch["mask"], batch["label"]
 
 
 def judge(data, *, steps=400):

@@ -14,6 +14,7 @@ import argparse
 from pathlib import Path
 
 import torch
+from torch.utils.data import default_collate
 
 from condswap import CGAN, FaceFolder, Trainer, TrainerConfig, every
 from condswap.pictures import save_grid
@@ -47,8 +48,8 @@ def preview(model: CGAN, held_back: FaceFolder, path: Path) -> None:
     for label, name in enumerate(held_back.classes):
         indices = [index for index, one in enumerate(held_back.labels) if one == label]
         chosen = [indices[place * (len(indices) - 1) // 7] for place in range(8)]
-        image = torch.stack([held_back[index]["image"] for index in chosen]).to(device)
-        mask = torch.stack([held_back[index]["mask"] for index in chosen]).to(device)
+        batch = default_collate([held_back[index] for index in chosen])
+        image, mask = batch["image"].to(device), batch["mask"].to(device)
         to = held_back.classes[(label + 1) % len(held_back.classes)]
         rows[name] = image.cpu()
         rows[f"{name} again"] = model.swap(image, name, source=name, mask=mask).cpu()

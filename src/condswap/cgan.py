@@ -11,8 +11,7 @@ from condswap import hub, pretrained
 from condswap.assembly import default_parts, paper_parts
 from condswap.component import build
 from condswap.errors import ConfigError, ShapeError
-from condswap.generator import AnyLabel, Generator, check_classes, check_part, evaluating
-from condswap.generator import check_range as check_range
+from condswap.generator import AnyLabel, Generator, check_classes, check_part, check_range, evaluating
 from condswap.losses import blur_mask
 from condswap.model_card import model_card
 from condswap.objective import Objective

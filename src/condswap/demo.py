@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from torch.utils.data import default_collate
 
 from condswap.cgan import CGAN
 from condswap.data import Augmentation, ToyFaces
@@ -88,18 +89,15 @@ def run(out: Path, *, steps: int = 2000, seed: int = 0, resume: bool = False) ->
 def pictures(model: CGAN, data: ToyFaces, *, count: int = 8) -> dict[str, torch.Tensor]:
     """Give the rows of the picture: picture, reconstruction, swap, exact swap, each (n, 3, h, w)."""
     chosen = list(range(count))
-    items = [data[index] for index in chosen]
-    image = torch.stack([item["image"] for item in items])
-    mask = torch.stack([item["mask"] for item in items])
-    label = torch.tensor([item["label"] for item in items])
-    to = (label + 1) % len(data.classes)
+    batch = default_collate([data[index] for index in chosen])
     device = next(model.parameters()).device
-    told = {"source": label.to(device), "mask": mask.to(device)}
+    image, mask, label = (batch[key].to(device) for key in ("image", "mask", "label"))
+    to = (label + 1) % len(data.classes)
     return {
-        "picture": image,
-        "reconstruction": model.swap(image.to(device), label.to(device), **told).cpu(),
-        "swap": model.swap(image.to(device), to.to(device), **told).cpu(),
-        "exact swap": data.swap_truths(chosen, to),
+        "picture": batch["image"],
+        "reconstruction": model.swap(image, label, source=label, mask=mask).cpu(),
+        "swap": model.swap(image, to, source=label, mask=mask).cpu(),
+        "exact swap": data.swap_truths(chosen, to.cpu()),
     }
 
 

@@ -222,6 +222,12 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+def misplaced(names: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """List the names that stand at another number among the classes: their labels would mean other people."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    return [name for number, name in enumerate(names) if numbers.get(name, number) != number]
+
+
 def check_part(part: object, role: type[Component], num_classes: int) -> None:
     """Check that a part plays its role, states its shapes and counts the same classes."""
     if not isinstance(part, role):

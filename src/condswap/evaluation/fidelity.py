@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from condswap.cgan import CGAN
 from condswap.data import ToyFaces
 from condswap.errors import DataError, ShapeError
-from condswap.generator import evaluating
+from condswap.generator import evaluating, misplaced
 from condswap.losses import masked_mean, ssim
 from condswap.types import Image, Mask
 
@@ -54,10 +55,7 @@ def swap_fidelity(model: CGAN, data: ToyFaces, *, indices: Sequence[int] | None 
         True
     """
     chosen = list(range(len(data)) if indices is None else indices)
-    moved = [
-        name for number, name in enumerate(data.classes) if name in model.classes[:number] + model.classes[number + 1 :]
-    ]
-    if not chosen or moved or len(data.classes) > len(model.classes):
+    if not chosen or misplaced(data.classes, model.classes) or len(data.classes) > len(model.classes):
         raise DataError(
             f"fidelity is measured on pictures of the model's classes: {len(chosen)} pictures of {list(data.classes)} were "
             f"given, and the model has {list(model.classes)}; give both the same classes in the same order"
@@ -76,10 +74,8 @@ def swap_fidelity(model: CGAN, data: ToyFaces, *, indices: Sequence[int] | None 
 def _measure(model: CGAN, data: ToyFaces, chosen: Sequence[int]) -> Tensor:
     """Give the four figures of every picture, (4, n)."""
     device = next(model.parameters()).device
-    items = [data[index] for index in chosen]
-    image = torch.stack([item["image"] for item in items]).to(device)
-    mask = torch.stack([item["mask"] for item in items]).to(device)
-    label = torch.tensor([item["label"] for item in items], device=device)
+    batch = default_collate([data[index] for index in chosen])
+    image, mask, label = (batch[key].to(device) for key in ("image", "mask", "label"))
     to = (label + 1) % len(data.classes)
     truth = data.swap_truths(chosen, to.cpu()).to(device)
     truth_mask = torch.stack([data.swap_mask(index, int(one)) for index, one in zip(chosen, to, strict=True)]).to(

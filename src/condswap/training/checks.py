@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condswap.cgan import check_range
 from condswap.errors import ConfigError, DataError, ShapeError
+from condswap.generator import check_range, misplaced
 from condswap.types import Batch, Shape
 
 
@@ -62,13 +62,11 @@ def check_classes(names: Sequence[str] | None, labels: Sequence[int] | None, *, 
     Example:
         >>> check_classes(("anna", "bob"), [0, 1, 1], classes=("anna", "bob"))
     """
-    if names is not None:
-        moved = [name for number, name in enumerate(names) if name in classes and classes.index(name) != number]
-        if moved or len(names) > len(classes):
-            raise DataError(
-                f"the data's classes are {list(names)} and the model's {list(classes)}: the numbers would not mean the "
-                f"same people; build one with the classes of the other, such as FaceFolder(classes={list(classes)})"
-            )
+    if names is not None and (misplaced(names, classes) or len(names) > len(classes)):
+        raise DataError(
+            f"the data's classes are {list(names)} and the model's {list(classes)}: the numbers would not mean the "
+            f"same people; build one with the classes of the other, such as FaceFolder(classes={list(classes)})"
+        )
     if labels is not None:
         _check_labels(min(labels), max(labels), classes)
         present = set(labels)
