@@ -3,7 +3,7 @@
     python examples/trump_biden.py FACES --out RUN --image-size 256 --steps 40000
 
 FACES holds one folder a person, such as FACES/biden and FACES/trump, with aligned faces and their masks. The last 15 % of
-each person's pictures, in the order of their names, are held back and shown in the previews. An interrupted run goes on
+every clip of each person, in the order of the names, are held back and shown in the previews. An interrupted run goes on
 when the same command is given again. On a GPU it trains in bfloat16; `--smoke` runs all of it in a minute on a CPU.
 
 Writes `RUN/previews/start.png`, `RUN/previews/end.png`, `RUN/state/state.safetensors` and

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from condswap.data.clips import find_clips
 from condswap.data.face_folder import FaceFolder
 from condswap.errors import ConfigError, DataError
 
@@ -293,7 +294,7 @@ def test_the_cache_changes_nothing_but_the_reading(faces: Path, cache: int) -> N
             data[index]
 
 
-def test_the_last_stretch_of_every_class_is_held_back(tmp_path: Path) -> None:
+def test_the_end_of_a_class_that_is_one_stretch_is_held_back(tmp_path: Path) -> None:
     for number in range(20):
         flat(tmp_path / "ada" / f"{number:03d}.png", (number, 0, 0))
     for number in range(100, 104):
@@ -313,6 +314,52 @@ def test_the_last_stretch_of_every_class_is_held_back(tmp_path: Path) -> None:
     assert [len(half) for half in data.split(held_back=0.99)] == [2, 22]
 
 
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    """Two people, ada in three clips of 20, 10 and 8 frames, bo in one of 12; the red value numbers the frames."""
+    lights = [0] * 20 + [100] * 10 + [200] * 8
+    for number, light in enumerate(lights):
+        flat(tmp_path / "ada" / f"{number:03d}.png", (number, light, light))
+    for number in range(60, 72):
+        flat(tmp_path / "bo" / f"{number:03d}.png", (number, 0, 0))
+    return tmp_path
+
+
+def test_the_end_of_every_clip_is_held_back(footage: Path) -> None:
+    train, held = FaceFolder(footage, image_size=16).split()
+    # 15% of 20, 10, 8 and 12 are 3, 1.5, 1.2 and 1.8.
+    assert red_of(held) == [17, 18, 19, 28, 29, 37, 70, 71]
+    assert red_of(train) == [*range(17), *range(20, 28), *range(30, 37), *range(60, 70)]
+    assert held.labels == [0] * 6 + [1] * 2
+
+
+def test_both_parts_of_a_split_remember_their_clips(footage: Path) -> None:
+    data = FaceFolder(footage, image_size=16)
+    train, held = data.split()
+    # By its own pictures the held-back part has no stretch that is long enough for a clip.
+    assert find_clips(held) == [(0, (0, 1, 2)), (0, (3, 4)), (0, (5,)), (1, (6, 7))]
+    assert [len(clip.indices) for clip in find_clips(train)] == [17, 8, 7, 10]
+    assert find_clips(pickle.loads(pickle.dumps(held))) == find_clips(held)  # noqa: S301
+    assert [len(clip.indices) for clip in find_clips(held, cut=0.9)] == [6, 2]
+    # A part of a part, of which no clip is lost either: a single frame stays where it can be trained on.
+    first, second = held.split(held_back=0.4)
+    assert (red_of(first), red_of(second)) == ([17, 18, 28, 37, 70], [19, 29, 71])
+    assert [len(clip.indices) for clip in find_clips(first)] == [2, 1, 1, 1]
+
+
+def test_every_clip_keeps_a_picture_on_both_sides(footage: Path) -> None:
+    data = FaceFolder(footage, image_size=16)
+    for share, most in ((0.01, [19, 9, 7, 11]), (0.99, [1, 1, 1, 1])):
+        train, held = data.split(held_back=share)
+        assert [len(clip.indices) for clip in find_clips(train)] == most
+        assert [len(clip.indices) for clip in find_clips(held)] == [
+            20 - most[0],
+            10 - most[1],
+            8 - most[2],
+            12 - most[3],
+        ]
+
+
 def test_a_split_reads_nothing_again(faces: Path) -> None:
     flat(faces / "bo" / "y.png", (60, 0, 0))
     data = FaceFolder(faces, image_size=16)
@@ -323,8 +370,10 @@ def test_a_split_reads_nothing_again(faces: Path) -> None:
 
 def test_a_split_that_cannot_be_is_refused(faces: Path) -> None:
     data = FaceFolder(faces, image_size=16)
-    with pytest.raises(DataError, match="class 'bo' has 1 picture, too few to split"):
+    with pytest.raises(DataError, match="class 'bo' has no clip of at least 2 pictures to split, of 1 in all"):
         data.split()
+    with pytest.raises(DataError, match="class 'bo' has no clip of at least 2 pictures to split, of 1 in all"):
+        FaceFolder(faces, image_size=16, classes=["bo", "ada"]).split()
     for share in (0, 1, -0.1, 15):
         with pytest.raises(ConfigError, match="held_back="):
             data.split(held_back=share)

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
+from condswap.data.clips import find_clips
 from condswap.data.toy_faces import ToyFaces
 from condswap.errors import ConfigError, DataError
 
@@ -198,6 +199,111 @@ def test_the_splits_share_the_people():
 
     same = max((tone(train, person) - tone(test, person)).norm() for person in (0, 1))
     assert same < 0.5 * (tone(train, 0) - tone(train, 1)).norm()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_other_split_shows_the_same_people_in_other_moments(split):
+    data = ToyFaces(["ann", "bob"], image_size=20, seed=3, length=9, split=split)
+    other = data.other_split(5)
+    assert (other.split, len(other)) == ({"train": "test", "test": "train"}[split], 5)
+    assert (other.classes, other.image_size, other.seed) == (("ann", "bob"), 20, 3)
+    assert not torch.equal(other[0]["image"], data[0]["image"])
+    again = other.other_split()
+    assert (again.split, len(again)) == (split, 5)
+    assert torch.equal(images(again, range(5)), images(data, range(5)))
+    with pytest.raises(ConfigError, match="length=0"):
+        data.other_split(0)
+
+
+def test_moments_have_a_row_a_picture_and_a_column_a_name(data):
+    rows = data.moments([5, -1, 0])
+    assert rows.shape == (3, len(data.moment_names)) and rows.dtype == torch.float32
+    assert torch.equal(rows, data.moments(torch.tensor([5, 47, 0])))
+    assert data.moments([]).shape == (0, len(data.moment_names))
+    assert not torch.equal(rows, data.other_split().moments([5, -1, 0]))
+    with pytest.raises(IndexError, match="48"):
+        data.moments([48])
+
+
+def test_moments_follow_from_the_picture_and_not_from_the_person(data):
+    # Picture 4 shows person 1 here, and person 0 where there is only one.
+    alone = ToyFaces(1, image_size=SIZE, seed=0, length=8)
+    assert torch.equal(data.moments([4]), alone.moments([4]))
+
+
+def test_a_turn_to_the_side_is_seen_where_the_moments_tell_it():
+    # The nearer half of the face is hidden less; where the face lies in the picture varies as well.
+    data = ToyFaces(1, image_size=SIZE, length=60)
+    yaw = data.moments(range(60))[:, data.moment_names.index("yaw")]
+    middle = centre(torch.stack([data[index]["mask"] for index in range(60)]))[:, 0]
+    assert torch.corrcoef(torch.stack([yaw, middle]))[0, 1] > 0.7
+
+
+def test_a_lit_side_is_the_brighter_one_where_the_moments_tell_it():
+    data = ToyFaces(1, image_size=SIZE, length=60)
+    side = data.moments(range(60))[:, data.moment_names.index("light_side")]
+    grey, mask = (torch.stack([data[i][one].mean(0) for i in range(60)]) for one in ("image", "mask"))
+    left, right = (
+        (grey * mask)[..., half].sum((1, 2)) / mask[..., half].sum((1, 2))
+        for half in (slice(0, SIZE // 2), slice(SIZE // 2, SIZE))
+    )
+    assert torch.corrcoef(torch.stack([side, right - left]))[0, 1] > 0.7
+
+
+def test_a_sequence_begins_with_its_picture_and_glides(data):
+    frames, masks, label = data.sequence(7, length=6)
+    assert frames.shape == (6, 3, SIZE, SIZE) and masks.shape == (6, 1, SIZE, SIZE)
+    assert label == data[7]["label"] == 1
+    assert torch.equal(frames[0], data[7]["image"]) and torch.equal(masks[0], data[7]["mask"])
+    # Every step is nearer than the ends are: it moves all the time, and nowhere jumps.
+    steps = (frames[1:] - frames[:-1]).abs().mean((1, 2, 3))
+    assert steps.min() > 0.1 * steps.max()
+    assert steps.max() < 0.5 * (frames[-1] - frames[0]).abs().mean()
+    # More frames are smaller steps on the same way.
+    fine, _, _ = data.sequence(7, length=11)
+    assert torch.equal(fine[::2], frames)
+
+
+def test_a_sequence_ends_in_the_next_pictures_pose_expression_and_light():
+    # All that is left of picture 1 are its background, its shirt and how the face lies in the picture.
+    data = ToyFaces(1, image_size=SIZE, length=2)
+    frames, masks, _ = data.sequence(0, length=2)
+    face = torch.minimum(masks[1], data[1]["mask"])
+    error = [masked_mean((frame - data[1]["image"]).abs(), face).mean() for frame in frames]
+    assert error[1] < 0.6 * error[0]
+
+
+def test_the_last_picture_has_a_sequence_too(data):
+    longer = ToyFaces(3, image_size=SIZE, seed=0, length=49)
+    assert torch.equal(data.sequence(-1, length=3)[0], longer.sequence(47, length=3)[0])
+
+
+def test_the_exact_swap_of_a_sequence_shows_another_person_in_the_same_moments(data):
+    frames, masks, label = data.sequence(7, length=4, to="person-2")
+    assert label == 2
+    assert torch.equal(frames[0], data.swap_truth(7, 2)) and torch.equal(masks[0], data.swap_mask(7, 2))
+    own, own_masks, _ = data.sequence(7, length=4)
+    # What lies above both heads is the background, which stands still and is the same.
+    assert torch.equal(frames[:, :, 0, :2], own[:, :, 0, :2]) and torch.equal(own[1:, :, 0, :2], own[:-1, :, 0, :2])
+    assert masked_mean((frames - own).abs(), torch.minimum(masks, own_masks)).min() > 0.02
+    alike = data.sequence(7, length=4, to=1)
+    assert torch.equal(alike[0], own) and alike[2] == 1
+
+
+def test_a_sequence_that_cannot_be_is_refused(data):
+    for length in (1, 0, 2.5, True):
+        with pytest.raises(ConfigError, match="length="):
+            data.sequence(0, length=length)
+    with pytest.raises(IndexError, match="48"):
+        data.sequence(48)
+    with pytest.raises(DataError, match="person-0, person-1, person-2"):
+        data.sequence(0, to="person-9")
+
+
+def test_a_person_is_one_stretch_and_nothing_is_drawn_to_find_it():
+    data = ToyFaces(2, image_size=SIZE, length=40)
+    assert find_clips(data) == [(0, tuple(range(0, 40, 2))), (1, tuple(range(1, 40, 2)))]
+    assert not data._chunks
 
 
 def test_the_number_of_classes_does_not_change_the_people(data):

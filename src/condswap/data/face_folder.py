@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from condswap.data.clips import Changes, Clip, join_stretches, thumbnail
 from condswap.decoding import decode_mask, decode_picture, require_pillow
 from condswap.errors import ConfigError, DataError
 from condswap.progress import Progress
@@ -24,13 +25,14 @@ _SMALLEST = 16
 
 
 class _Entry(NamedTuple):
-    """One picture: its file, its mask's file, its class, whether anything said where the face is, its cache row."""
+    """One picture: its files, its class, if anything said where the face is, its cache row, the step from its neighbour."""
 
     path: Path
     mask: Path | None
     label: int
     masked: bool = False
     row: int = -1
+    step: float = 0.0
 
 
 class FaceFolder(Dataset[Item]):
@@ -94,6 +96,7 @@ class FaceFolder(Dataset[Item]):
         self._pixels = torch.empty(rows, 4, image_size, image_size, dtype=torch.uint8)
         usable, unusable = self._read_all(entries)
         self._hold(usable)
+        self._whole = usable
         self.unreadable = tuple(sorted(problems + unusable))
         self._refuse_empty_classes()
 
@@ -122,27 +125,45 @@ class FaceFolder(Dataset[Item]):
         """The pictures whose mask is all ones because nothing says where the face is."""
         return [entry.path for entry in self._entries if not entry.masked]
 
-    def split(self, *, held_back: float = 0.15) -> tuple["FaceFolder", "FaceFolder"]:
-        """Give the pictures to train on, and the last `held_back` share of every class to measure with.
+    def clips(self, *, cut: float = 0.1, least: int = 8) -> list[Clip]:
+        """Split the pictures of every class into clips, as `condswap.data.find_clips` does; nothing is read again.
 
-        The last by name and not a random share: the names of frames run in time order, and a random share of a video
-        would hold back near copies of what is trained on. Nothing is read again and the memory is shared. Each class
-        keeps at least one picture in both; raises `DataError` for a class with a single one.
+        A part of a `split` gives its pictures of each clip of the whole folder.
+        """
+        whole = self._whole
+        found = join_stretches([one.label for one in whole], [one.step for one in whole], cut=cut, least=least)
+        places = {entry.path: place for place, entry in enumerate(self._entries)}
+        here = (
+            Clip(label, tuple(places[whole[index].path] for index in indices if whole[index].path in places))
+            for label, indices in found
+        )
+        return [clip for clip in here if clip.indices]
+
+    def split(self, *, held_back: float = 0.15) -> tuple["FaceFolder", "FaceFolder"]:
+        """Give the pictures to train on, and the last `held_back` share of every clip to measure with.
+
+        The end and not a random share: the names of frames run in time order, and a random share of a video would hold
+        back near copies of what is trained on. The end of every clip and not of the class, which would hold back the last
+        clip: a light and a place that were hardly trained on. A class of unrelated photos is one stretch. The clips are
+        those of `clips()`, and both parts remember them. Nothing is read again and the memory is shared.
+
+        Each clip keeps at least one picture in both, and a single one to train on; raises `DataError` for a class of which
+        no clip has two.
         """
         if not 0 < held_back < 1:
             raise ConfigError(f"held_back={held_back!r} is not a share between 0 and 1")
-        kept: list[_Entry] = []
-        held: list[_Entry] = []
-        for label, name in enumerate(self.classes):
-            entries = [entry for entry in self._entries if entry.label == label]
-            if len(entries) < 2:
-                raise DataError(f"class {name!r} has {len(entries)} picture, too few to split; add at least one more")
-            cut = len(entries) - min(max(round(held_back * len(entries)), 1), len(entries) - 1)
-            kept += entries[:cut]
-            held += entries[cut:]
+        held: set[int] = set()
+        for _, indices in self.clips():
+            count = min(max(round(held_back * len(indices)), 1), len(indices) - 1)
+            held.update(indices[len(indices) - count :])
+        for label in sorted(set(range(len(self.classes))) - {self.labels[index] for index in held}):
+            raise DataError(
+                f"class {self.classes[label]!r} has no clip of at least 2 pictures to split, of {self.labels.count(label)} "
+                "in all; add at least one more"
+            )
         parts = copy(self), copy(self)
-        parts[0]._hold(kept)
-        parts[1]._hold(held)
+        parts[0]._hold([entry for index, entry in enumerate(self._entries) if index not in held])
+        parts[1]._hold([entry for index, entry in enumerate(self._entries) if index in held])
         return parts
 
     def _hold(self, entries: list[_Entry]) -> None:
@@ -153,18 +174,20 @@ class FaceFolder(Dataset[Item]):
     def _read_all(self, entries: list[_Entry]) -> tuple[list[_Entry], list[tuple[Path, str]]]:
         """Decode every picture once, keeping the first ones as far as the memory goes."""
 
-        def read(row: int) -> _Entry | str:
+        def read(row: int) -> tuple[_Entry, Tensor] | str:
             try:
                 pixels, masked = _decode(entries[row], self.image_size)
             except DataError as error:
                 return str(error)
+            small = thumbnail(pixels[:3]) / 255
             if row >= len(self._pixels):
-                return entries[row]._replace(masked=masked)
+                return entries[row]._replace(masked=masked), small
             self._pixels[row] = pixels
-            return entries[row]._replace(masked=masked, row=row)
+            return entries[row]._replace(masked=masked, row=row), small
 
         good: list[_Entry] = []
         bad: list[tuple[Path, str]] = []
+        changes = Changes()
         # Pillow decodes outside the interpreter's lock, so threads are enough.
         pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
         try:
@@ -173,7 +196,8 @@ class FaceFolder(Dataset[Item]):
                     if isinstance(result, str):
                         bad.append((entries[row].path, result))
                     else:
-                        good.append(result)
+                        entry, small = result
+                        good.append(entry._replace(step=changes.to(small, entry.label)))
                     progress.update(row + 1, f"{len(bad)} unreadable" if bad else "")
         finally:
             pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the folder

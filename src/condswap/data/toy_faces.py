@@ -6,14 +6,15 @@ from its own seed, and `toy_renderer` makes a picture of any pair of them.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from condswap.data.clips import Clip, join_stretches
 from condswap.data.toy_features import Scene
-from condswap.data.toy_people import moment, people
+from condswap.data.toy_people import SEEN, between, moment, people, seen
 from condswap.data.toy_renderer import render
 from condswap.data.toy_scene import scene
 from condswap.errors import ConfigError, DataError
@@ -56,6 +57,9 @@ class ToyFaces(Dataset[Item]):
         >>> data.swap_truth(0, "person-1").shape
         torch.Size([3, 32, 32])
     """
+
+    moment_names: ClassVar[tuple[str, ...]] = SEEN
+    """What the columns of `moments` are."""
 
     def __init__(
         self,
@@ -141,6 +145,92 @@ class ToyFaces(Dataset[Item]):
         """
         return self._pairs(indices, to)[:, :3]
 
+    def moments(self, indices: Sequence[int] | Tensor) -> Tensor:
+        """Give the pose, the expression and the light of pictures, which their swaps must keep.
+
+        A number is as the picture shows it: `open` is 0 for every closed mouth, `frown` 0 where the brows are not drawn
+        together, `blink` 1 where the eyes are shut, and then both gazes are 0.
+
+        Args:
+            indices: n pictures.
+
+        Returns:
+            (n, k), float32, one column for each of `moment_names`: yaw, pitch and roll in radians; how far the mouth is
+            open, its smile, how far the brows are raised and drawn together, the eyes shut, where they look; the light's
+            angles to the side and up in radians, how hard it is and how warm. Positive yaw, gaze_x and light_side are
+            to the right of the picture, gaze_y and light_up up, pitch down, roll counter-clockwise.
+
+        Raises:
+            IndexError: no such picture.
+
+        Example:
+            >>> data = ToyFaces(2, image_size=16)
+            >>> data.moments([0, 1, 2]).shape, data.moment_names[:3]
+            (torch.Size([3, 14]), ('yaw', 'pitch', 'roll'))
+        """
+        rows = [seen(moment(self.seed, self.split, self._index(int(index)))) for index in indices]
+        return torch.tensor(rows, dtype=torch.float32, device="cpu").reshape(-1, len(SEEN))
+
+    def sequence(self, index: int, length: int = 12, *, to: str | int | None = None) -> tuple[Tensor, Tensor, int]:
+        """Give the frames of a short video that begins with a picture.
+
+        The same person before the same background glides to the pose, the expression and the light of the moment after
+        the picture's own.
+
+        Args:
+            index: the picture.
+            length: how many frames, at least 2.
+            to: the person to show, by name or number, for the exact swap of the video; None shows the picture's own.
+
+        Returns:
+            The frames (length, 3, h, w) and their masks (length, 1, h, w), float32 in [0, 1], and the label of the
+            person shown.
+
+        Raises:
+            IndexError: no such picture.
+            DataError: no such person.
+            ConfigError: a length that cannot be.
+
+        Example:
+            >>> data = ToyFaces(2, image_size=16)
+            >>> frames, masks, label = data.sequence(0, length=3)
+            >>> frames.shape, masks.shape, bool((frames[0] == data[0]["image"]).all())
+            (torch.Size([3, 3, 16, 16]), torch.Size([3, 1, 16, 16]), True)
+        """
+        if isinstance(length, bool) or not isinstance(length, int) or length < 2:
+            raise ConfigError(f"length={length!r}; give a whole number of frames, at least 2")
+        index = self._index(index)
+        label = self.labels[index] if to is None else self._label(to)
+        start, end = (moment(self.seed, self.split, one) for one in (index, index + 1))
+        person = self._people[label]
+        drawn = self._draw([scene(person, between(start, end, frame / (length - 1))) for frame in range(length)])
+        return drawn[:, :3], drawn[:, 3:], label
+
+    def clips(self, *, cut: float = 0.1, least: int = 8) -> list[Clip]:
+        """Give one stretch a person, whatever `cut` and `least` are: each picture is a moment of its own."""
+        return join_stretches(self.labels, [0.0] * len(self), cut=cut, least=least)
+
+    def other_split(self, length: int | None = None) -> "ToyFaces":
+        """Give the other of "train" and "test": the same people in moments that these pictures do not show.
+
+        Args:
+            length: how many pictures; None for as many as here.
+
+        Raises:
+            ConfigError: a length that cannot be.
+
+        Example:
+            >>> ToyFaces(2, image_size=16).other_split(64).split
+            'test'
+        """
+        return ToyFaces(
+            self.classes,
+            image_size=self.image_size,
+            seed=self.seed,
+            length=len(self) if length is None else length,
+            split="test" if self.split == "train" else "train",
+        )
+
     def _pairs(self, indices: Sequence[int] | Tensor, to: str | int | Sequence[str | int] | Tensor) -> Tensor:
         chosen = [self._index(int(index)) for index in indices]
         wanted = to.tolist() if isinstance(to, Tensor) else to
@@ -151,7 +241,10 @@ class ToyFaces(Dataset[Item]):
                 f"{len(chosen)} pictures but {len(wanted)} people to show; give one person, or one a picture"
             )
         shown = [self._label(one) for one in wanted]
-        scenes = [self._scene(index, person) for index, person in zip(chosen, shown, strict=True)]
+        return self._draw([self._scene(index, person) for index, person in zip(chosen, shown, strict=True)])
+
+    def _draw(self, scenes: list[Scene]) -> Tensor:
+        """Draw scenes: (n, 4, h, w), float32 in [0, 1], colours and mask."""
         if not scenes:
             return torch.zeros(0, 4, self.image_size, self.image_size, device="cpu")
         drawn = [

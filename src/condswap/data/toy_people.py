@@ -6,7 +6,7 @@ so that any person can be put into any moment.
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 # What a person is made of: the range of each number, and how much a difference in it tells two people apart.
 _PERSON: dict[str, tuple[float, float, float]] = {
@@ -50,6 +50,12 @@ _MOMENT: dict[str, tuple[float, float]] = {
     "b8": (0, 1),
 }  # fmt: skip
 
+SEEN = (
+    "yaw", "pitch", "roll", "open", "smile", "raise", "frown", "blink", "gaze_x", "gaze_y",
+    "light_side", "light_up", "light", "warmth",
+)  # fmt: skip
+"""The numbers of a moment that are pose, expression and light; the others are what stands around and how it is cropped."""
+
 
 def _draw(key: str, ranges: Iterable[Sequence[float]]) -> list[float]:
     """Uniform numbers in the ranges; the same key gives the same numbers on every machine."""
@@ -85,3 +91,27 @@ def people(seed: int, count: int) -> list[dict[str, float]]:
 def moment(seed: int, split: str, index: int) -> dict[str, float]:
     """Draw the moment of a picture."""
     return dict(zip(_MOMENT, _draw(f"moment {seed} {split} {index}", _MOMENT.values()), strict=True))
+
+
+def seen(moment: Mapping[str, float]) -> list[float]:
+    """Give the numbers of a moment as the drawing shows them, in the order of `SEEN`.
+
+    Where a number has no effect it stays at the end of its effect: a mouth is no more than closed, brows are drawn
+    together or not, eyes are open at 0 and shut at 1, and eyes that are shut look straight ahead.
+    """
+    shown = dict(moment)
+    shown["open"], shown["frown"] = max(moment["open"], 0.0), max(moment["frown"], 0.0)
+    shown["blink"] = shut(moment)
+    if shown["blink"] == 1:
+        shown["gaze_x"] = shown["gaze_y"] = 0.0
+    return [shown[name] for name in SEEN]
+
+
+def shut(moment: Mapping[str, float]) -> float:
+    """How far the eyes of a moment are shut, in [0, 1]."""
+    return min(max(moment["blink"], 0.0) * 1.3, 1.0)
+
+
+def between(start: Mapping[str, float], end: Mapping[str, float], part: float) -> dict[str, float]:
+    """Give the moment at a part of the way, in [0, 1], from one moment's pose, expression and light to another's."""
+    return dict(start) | {name: start[name] + (end[name] - start[name]) * part for name in SEEN}

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from condswap.data.toy_features import Colour, Scene
+from condswap.data.toy_people import shut
 
 _SKIN = [(255, 222, 200), (246, 202, 170), (228, 176, 134), (198, 138, 96), (150, 94, 62), (122, 78, 56)]
 _HAIR = [
@@ -113,7 +114,7 @@ def scene(p: Mapping[str, float], m: Mapping[str, float]) -> Scene:
     cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
     axes = ((cy, sy * sp, sy * cp), (0.0, cp, -sp), (-sy, cy * sp, cy * cp))
     mouth_open, smile = max(m["open"], 0.0) ** 1.5, m["smile"]
-    happy, blink = max(smile, 0.0), min(max(m["blink"], 0.0) * 1.3, 1.0)
+    happy, blink = max(smile, 0.0), shut(m)
     # As in an aligned crop, the face stays in the middle when the head turns.
     scale, centre_x, centre_y = m["scale"], m["x"] - 0.22 * sy, m["y"] + 0.18 + 0.25 * sp
     chin = p["chin"] * (1 + 0.08 * mouth_open)
