@@ -1,5 +1,6 @@
 """The command line, as a person meets it: exit codes, one line on stderr, no traceback."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -9,12 +10,15 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from small_model import met, small
+from toy_folder import make_faces
 
 import condswap
 from condswap import demo
 from condswap.cli import main
 from condswap.errors import DataError
 from condswap.evaluation import Fidelity
+from condswap.pretrained import FILES
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -143,6 +147,134 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(monkeypatch, capsys):
 def test_what_ctrl_c_recommends_is_a_command_that_resumes(calls):
     assert leave(["demo", "--out", "my demo", "--steps", "9", "--resume"]) == 0
     assert calls == [(Path("my demo"), 9, 0, True)]
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    pytest.importorskip("PIL")
+    folder = tmp_path_factory.mktemp("evaluated") / "faces"
+    make_faces(folder, each=4)
+    return folder
+
+
+@pytest.fixture
+def swapper(tmp_path):
+    met(small(("biden", "trump"))).save_pretrained(tmp_path / "swapper", consent="Both agreed.")
+    return tmp_path / "swapper"
+
+
+@pytest.fixture
+def quick_judge(monkeypatch):
+    """Who is seen, without the seconds that it takes to learn it."""
+    from condswap.evaluation import witness
+
+    train = witness.train_judge
+    monkeypatch.setattr(witness, "train_judge", lambda *given, **named: train(*given, **named, steps=2))
+
+
+@pytest.mark.usefixtures("quick_judge")
+def test_evaluate_prints_a_report_and_writes_it(swapper, faces, tmp_path, capsys):
+    before = {name: (swapper / name).read_bytes() for name in FILES}
+    files = tmp_path / "report.md", tmp_path / "report.json"
+    given = ["evaluate", str(swapper), str(faces), "--limit", "6", "--out", str(files[0]), "--json", str(files[1])]
+    assert leave(given) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("# Does it swap?\n\n**")
+    assert "6 pictures of biden, trump (128 x 128 pixels" in told.out
+    assert "come from the very pictures that are measured" in told.out
+    assert told.err == ""
+    assert files[0].read_text(encoding="utf-8") == told.out
+    assert json.loads(files[1].read_text(encoding="utf-8"))["pictures"] == 6
+    assert {name: (swapper / name).read_bytes() for name in FILES} == before
+
+
+@pytest.mark.usefixtures("quick_judge")
+def test_evaluate_takes_known_pictures_and_an_earlier_model(swapper, faces, tmp_path, capsys):
+    earlier = small(("biden", "trump"), seed=1)
+    earlier.history = {"steps": 12}
+    earlier.save_pretrained(tmp_path / "earlier")
+    options = ["--known", str(faces), "--earlier", str(tmp_path / "earlier"), "--limit", "4"]
+    assert leave(["evaluate", str(swapper), str(faces), *options]) == 0
+    told = capsys.readouterr().out
+    assert "come from the very pictures that are measured" not in told
+    assert "12 steps" in told
+    assert "since the earlier model" in told
+
+
+@pytest.mark.usefixtures("quick_judge")
+def test_evaluate_on_toy_faces_holds_against_the_exact_swap(swapper, capsys):
+    assert leave(["evaluate", str(swapper), "toy", "--limit", "4"]) == 0
+    told = capsys.readouterr().out
+    assert "against the exact swap" in told
+    assert "4 pictures of biden, trump (32 x 32 pixels)" in told
+
+
+@pytest.mark.usefixtures("quick_judge")
+def test_evaluate_puts_the_figures_into_the_card_and_leaves_the_rest(swapper, faces):
+    weights = (swapper / "model.safetensors").read_bytes()
+    assert leave(["evaluate", str(swapper), str(faces), "--limit", "4", "--card"]) == 0
+    card = (swapper / "README.md").read_text(encoding="utf-8")
+    assert "| verdict | It " in card
+    assert "| on | 4 pictures of 2 classes, 128 x 128 pixels |" in card
+    assert "Both agreed." in card
+    assert (swapper / "model.safetensors").read_bytes() == weights
+    model = condswap.CGAN.from_pretrained(swapper)
+    assert model.history["measured on"] == "4 pictures of 2 classes, 128 x 128 pixels"
+    assert leave(["evaluate", str(swapper), str(faces), "--limit", "2", "--card"]) == 0
+    again = (swapper / "README.md").read_text(encoding="utf-8")
+    assert "| on | 2 pictures of 2 classes, 128 x 128 pixels |" in again
+    assert "| on | 4 pictures" not in again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{swapper}", "{tmp}/nowhere"], "{tmp}/nowhere does not exist"),
+        (["{tmp}/nowhere", "{faces}"], "there is no folder {tmp}/nowhere"),
+        (["{swapper}", "{faces}", "--out", "{tmp}/no/report.md"], "there is no folder {tmp}/no"),
+        (["{swapper}", "{faces}", "--json", "{tmp}"], "{tmp} is a folder"),
+        (["{swapper}", "{faces}", "--identity", "{tmp}/none.onnx"], "there is no file {tmp}/none.onnx"),
+        (["{swapper}", "toy", "--known", "{faces}"], "leave --known out"),
+        (["user/model", "{faces}", "--card"], "leave --card out"),
+    ],
+)
+def test_evaluate_with_bad_input_exits_1_with_one_line(arguments, words, swapper, faces, tmp_path, capsys):
+    places = {"swapper": swapper, "faces": faces, "tmp": tmp_path}
+    assert leave(["evaluate", *(one.format(**places) for one in arguments)]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert words.format(**places) in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_a_card_of_somebody_else_is_found_before_any_work(swapper, faces, capsys):
+    (swapper / "README.md").write_text("# My own words")
+    assert leave(["evaluate", str(swapper), str(faces), "--card"]) == 1
+    assert "not a card of condswap's" in capsys.readouterr().err
+    assert (swapper / "README.md").read_text() == "# My own words"
+
+
+def test_folders_of_other_people_are_refused_with_their_names(tmp_path, faces, capsys):
+    small(("ann", "bob")).save_pretrained(tmp_path / "other")
+    assert leave(["evaluate", str(tmp_path / "other"), str(faces)]) == 1
+    assert "has no class 'ann', 'bob'; its classes are biden, trump" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["model"], ["model", "faces", "--limit", "0"], ["model", "faces", "extra"]])
+def test_evaluate_with_a_wrong_argument_exits_2(arguments, capsys):
+    assert leave(["evaluate", *arguments]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_ctrl_c_in_evaluate_says_that_nothing_was_written(monkeypatch, capsys):
+    from condswap.evaluation import command
+
+    def run(*given, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", run)
+    assert leave(["evaluate", "model", "faces"]) == 130
+    assert "nothing was written" in capsys.readouterr().err
 
 
 def test_the_installed_command_is_this_one():

@@ -16,7 +16,7 @@ GROUND = {"types", "errors", "files", "progress", "decoding", "pictures"}
 PICTURES = GROUND | {"data", "faces", "provenance"}
 MODELS = GROUND | {"component", "roles", "losses", "objective", "parts", "assembly", "generator"}
 MODELS |= {"hub", "model_card", "pretrained", "cgan"}
-USES = PICTURES | MODELS | {"training", "evaluation", "export", "deepfacelab", "pipeline"}
+USES = PICTURES | MODELS | {"sensitivity", "training", "evaluation", "export", "deepfacelab", "pipeline"}
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pretrained": GROUND | {"component", "hub", "model_card"},
     "cgan": MODELS,
     # what is done with them
-    "training": PICTURES | MODELS,
-    "evaluation": PICTURES | MODELS,
+    "sensitivity": MODELS,
+    "training": PICTURES | MODELS | {"sensitivity"},
+    "evaluation": PICTURES | MODELS | {"sensitivity"},
     "export": MODELS,
     "deepfacelab": MODELS,
     "pipeline": PICTURES | MODELS,

@@ -6,7 +6,8 @@ import re
 import pytest
 import yaml
 
-from condswap.model_card import is_our_card, model_card
+from condswap import DataError
+from condswap.model_card import as_shown, is_our_card, model_card, with_measured
 
 HOSTILE = [
     'quote " and backslash \\',
@@ -151,3 +152,56 @@ def test_a_card_of_somebody_else_is_not_ours():
     assert not is_our_card(edited)
     assert not is_our_card("")
     assert not is_our_card("# A swapper\n\nMade with condswap.\n")
+
+
+def section(text: str, name: str) -> str:
+    return text.split(f"\n## {name}\n", 1)[1].split("\n## ", 1)[0].strip()
+
+
+def test_what_was_measured_has_a_section_of_its_own():
+    text = card(training={"steps": 2000, "measured leak gap": 0.35, "measured verdict": "It swaps."})
+    assert "| leak gap | 0.35 |\n| verdict | It swaps. |" in section(text, "Measured")
+    assert "leak gap" not in section(text, "Training")
+    assert "| steps | 2000 |" in section(text, "Training")
+
+
+def test_without_a_measurement_the_card_says_so_and_how_to_get_one():
+    assert "`condswap evaluate` measures it" in section(card(), "Measured")
+    assert "How it was trained was not recorded." in card(training={"measured leak gap": 0.35})
+
+
+def test_a_measurement_is_put_into_a_card_and_nothing_else_changes():
+    before = card(training={"steps": 2000, "measured old": 1})
+    after = with_measured(before, {"steps": 1, "measured leak gap": 0.35})
+    assert after == card(training={"steps": 2000, "measured leak gap": 0.35})
+    assert section(after, "Measured").endswith("| leak gap | 0.35 |")
+    assert with_measured(after, {"measured old": 1}) == before
+
+
+def test_a_measurement_does_not_go_into_a_card_of_somebody_else():
+    headings = card().replace("## ", "")  # the marker is there, and no sections are
+    for theirs in ("# My own words\n\n## Measured\n\n## More\n", headings, ""):
+        with pytest.raises(DataError, match="save the model again"):
+            with_measured(theirs, {"measured leak gap": 0.35})
+
+
+def test_a_card_from_before_there_were_measurements_gets_the_section():
+    found = section(card(), "Measured")
+    old = card().replace(f"## Measured\n\n{found}\n\n", "")
+    assert "Measured" not in old
+    assert with_measured(old, {"measured leak gap": 0.35}) == with_measured(card(), {"measured leak gap": 0.35})
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_measurement_can_break_the_card(name):
+    text = with_measured(card(), {"measured " + name: name, "measured next": 1})
+    usual = with_measured(card(), {"measured next": 1})
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        line for line in usual.splitlines() if line.startswith("#")
+    ]
+    assert with_measured(text, {"measured next": 1}) == usual
+
+
+def test_an_underscore_within_a_name_is_no_markup():
+    assert as_shown("d3_woman_2") == "d3_woman_2"
+    assert as_shown("_d3 __x__ a_ _") == r"\_d3 \_\_x\_\_ a\_ \_"

@@ -172,3 +172,83 @@ def test_stderr_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.err == "reading 100% 2/2\n"
     assert captured.out == ""
+
+
+def test_what_is_said_stands_above_the_bar() -> None:
+    clock, stream = Clock(), Terminal()
+    with Progress(4, stream=stream, clock=clock) as progress:
+        progress.update(1, "a long text" * 4)
+        progress.say("THE LABEL  IS\nIGNORED")
+        clock.now += 1
+        progress.update(4, "x")
+    assert shown(stream.getvalue()) == [
+        "THE LABEL IS IGNORED",
+        "━━━━━━━━━━━━━━━━━━━━ 100% 4/4  4.0/s  0:01 in all  x",
+        "",
+    ]
+
+
+def test_the_bar_comes_back_at_once_after_what_is_said() -> None:
+    stream = Terminal()
+    with Progress(4, stream=stream, clock=Clock()) as progress:
+        progress.update(1, "before")
+        progress.say("look")
+        said, bar = shown(stream.getvalue())
+    assert said == "look"
+    assert bar.endswith("25% 1/4  before")
+
+
+def test_the_last_bar_has_the_last_text_whatever_was_said() -> None:
+    stream = Terminal()
+    with Progress(4, stream=stream, clock=Clock()) as progress:
+        progress.update(1, "old")
+        progress.update(4, lambda: "new")
+        progress.say("look")
+    assert shown(stream.getvalue())[1].endswith("100% 4/4  new")
+
+
+def test_what_is_said_after_the_end_stands_below_the_bar() -> None:
+    stream = Terminal()
+    with Progress(2, stream=stream, clock=Clock()) as progress:
+        progress.update(2)
+    progress.say("that was it")
+    assert [line[-7:] for line in shown(stream.getvalue())] == ["00% 2/2", " was it", ""]
+
+
+def test_a_long_line_is_broken_between_words_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    text = " ".join(["word"] * 20)
+    terminal, plain = Terminal(), io.StringIO()
+    for stream in (terminal, plain):
+        with Progress(2, stream=stream, clock=Clock()) as progress:
+            progress.say(text)
+    assert [len(line.split()) for line in shown(terminal.getvalue())[:3]] == [8, 8, 4]  # 8 words and their spaces: 39
+    assert plain.getvalue().splitlines()[0] == text
+
+
+def test_what_is_said_is_a_plain_line_elsewhere() -> None:
+    stream = io.StringIO()
+    with Progress(2, title="reading", stream=stream, clock=Clock()) as progress:
+        progress.say("one cannot be read")
+        progress.update(2)
+    progress.say("that was it")
+    assert stream.getvalue().splitlines() == ["one cannot be read", "reading 100% 2/2", "that was it"]
+
+
+def test_what_is_said_is_said_of_a_silent_job_too() -> None:
+    for stream in (io.StringIO(), Terminal()):
+        with Progress(2, stream=stream, delay=2.0, clock=Clock()) as progress:
+            progress.say("look")
+            progress.update(2)
+        assert shown(stream.getvalue()) == ["look", ""]
+
+
+def shown(output: str) -> list[str]:
+    """What a terminal shows in the end: a carriage return goes back, and what follows is written over."""
+    lines = []
+    for line in output.split("\n"):
+        row = ""
+        for part in line.split("\r"):
+            row = part + row[len(part) :]
+        lines.append(row.rstrip())
+    return lines

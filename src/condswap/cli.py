@@ -44,7 +44,56 @@ def _parser() -> argparse.ArgumentParser:
         run=_demo,
         go_on="the model so far is in {out}/swapper; go on with `condswap demo --out {out} --steps {steps} --resume`",
     )
+    _add_evaluate(commands)
     return parser
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure whether a model swaps, beside what its figures have to be held against",
+        description="Measures a model on pictures that it was not trained on, and prints a report in Markdown, what is "
+        "wrong first: whether the label is ignored, whom the swaps are taken for, and what they keep of the picture.",
+    )
+    evaluate.add_argument("model", metavar="MODEL", help="the folder of a saved model, or user/name on the Hub")
+    evaluate.add_argument(
+        "faces",
+        metavar="FACES",
+        help="held-back pictures, one folder a class; or the word toy: toy faces, whose exact swap is known",
+    )
+    evaluate.add_argument(
+        "--known",
+        metavar="FACES",
+        help="other pictures of the same people, best those of the training: they say what each looks like",
+    )
+    evaluate.add_argument(
+        "--identity",
+        metavar="FILE",
+        help="the network that says who is seen: an .onnx file, or user/name on the Hub (default: one trained on the spot)",
+    )
+    evaluate.add_argument("--earlier", metavar="MODEL", help="the same model at an earlier stage, to say what changed")
+    evaluate.add_argument("--out", type=Path, metavar="FILE.md", help="write the report there, too")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all the figures there as JSON")
+    evaluate.add_argument("--card", action="store_true", help="put the main figures into the card of MODEL, a folder")
+    evaluate.add_argument("--limit", type=_count, default=512, help="pictures to look at, at most (default: 512)")
+    evaluate.set_defaults(run=_evaluate, go_on="nothing was written; run the same command again")
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from condswap.evaluation import command
+
+    report = command.run(
+        given.model,
+        given.faces,
+        known=given.known,
+        identity=given.identity,
+        earlier=given.earlier,
+        out=given.out,
+        as_json=given.json,
+        card=given.card,
+        limit=given.limit,
+    )
+    sys.stdout.write(report)
 
 
 def _demo(given: argparse.Namespace) -> None:

@@ -8,8 +8,15 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["is_our_card", "model_card"]
+from condswap.errors import DataError
 
+__all__ = ["MEASURED", "as_shown", "is_our_card", "model_card", "with_measured"]
+
+MEASURED = "measured "
+"""What the names of measurements begin with among the facts of the training; they get a section of their own."""
+
+
+_MEASURED_HEADING = "## Measured"
 _MARKER = "<!-- condswap writes this card anew at every save; delete this line to keep your own words -->"
 _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _TAGS = ("condswap", "face-swap", "conditional-gan", "image-to-image", "safetensors", "synthetic-media")
@@ -42,7 +49,8 @@ def model_card(
         classes: names of the classes, in the order of their numbers.
         image_size: (height, width) in pixels.
         parts: what each role is, such as `{"encoder": "ConvEncoder"}`.
-        training: how it was trained, such as `{"steps": 2000}`, or None when that is not known.
+        training: how it was trained, such as `{"steps": 2000}`, or None when that is not known. What begins with "measured "
+            was measured afterwards, and stands under "Measured".
         consent: the statement that the people shown agreed; None or blank says clearly that there is none.
         license: an identifier such as `"cc-by-nc-4.0"`, or the name of any other licence; None or blank for none.
         repo_id: where it is published, for the usage snippet.
@@ -57,7 +65,8 @@ def model_card(
     """
     consent, license = (consent or "").strip(), (license or "").strip()
     height, width = image_size
-    people = ", ".join(f"{number}: {_plain(name)}" for number, name in enumerate(classes))
+    settings = {key: value for key, value in (training or {}).items() if not key.startswith(MEASURED)}
+    people = ", ".join(f"{number}: {as_shown(name)}" for number, name in enumerate(classes))
     sections = [
         f"{_front_matter(license)}\n\n{_MARKER}",
         "# A face swapper made with condswap",
@@ -71,14 +80,16 @@ def model_card(
         f"Image size: {height} x {width} pixels (height x width).",
         _table("part", "type", parts),
         "## Training",
-        _table("setting", "value", training) if training else "How it was trained was not recorded.",
+        _table("setting", "value", settings) if settings else "How it was trained was not recorded.",
+        _MEASURED_HEADING,
+        _measured(training or {}),
         "## Consent",
-        f"Statement of whoever made this model: {_plain(consent)}"
+        f"Statement of whoever made this model: {as_shown(consent)}"
         if consent
         else "**No statement of consent was given: this model is not for publication.** Whoever passes it on needs the "
         "consent of every person whose face it shows.",
         "## Licence",
-        f"Given under: {_plain(license)}" if license else "No licence was given; ask whoever made this model first.",
+        f"Given under: {as_shown(license)}" if license else "No licence was given; ask whoever made this model first.",
         "## What it must not be used for",
         "- No picture or video of a person who did not consent to it; above all no sexual or degrading one.\n"
         "- No deception: no fraud, no false evidence, no words put into mouths, no passing of identity checks.\n"
@@ -89,7 +100,7 @@ def model_card(
         "file can be removed, so keep it there and do not rely on its absence.",
         "## Limits",
         "A swap may leak the identity of the person in the picture: the result can look like a mixture of both. "
-        "Measure it before relying on it (`condswap.evaluation`). Faces, poses and light unlike those of the training "
+        "Measure it before relying on it (`condswap evaluate`). Faces, poses and light unlike those of the training "
         "pictures come out worse; between the frames of a video the face may flicker.",
     ]
     return "\n\n".join(sections) + "\n"
@@ -103,6 +114,43 @@ def is_our_card(text: str) -> bool:
         False
     """
     return _MARKER in (line.strip() for line in text.splitlines())
+
+
+def with_measured(card: str, training: Mapping[str, str | int | float]) -> str:
+    """Give a card of ours with another section "Measured"; everything else, such as the consent, stays as it is.
+
+    Args:
+        card: the text of a card that `model_card` wrote.
+        training: as `model_card` takes it; what begins with "measured " is shown.
+
+    Raises:
+        DataError: it is no card of ours, or its sections are gone.
+
+    Example:
+        >>> card = model_card(classes=["ann"], image_size=(64, 64), parts={"encoder": "ConvEncoder"}, training=None,
+        ...                   consent="Ann agreed.", license=None)
+        >>> changed = with_measured(card, {"measured leak gap": 0.35})
+        >>> "| leak gap | 0.35 |" in changed, "Ann agreed." in changed
+        (True, True)
+    """
+    before, _, rest = card.partition(f"\n{_MEASURED_HEADING}\n")
+    _, following, after = rest.partition("\n## ")
+    if not rest:  # of a condswap that did not measure
+        before, following, after = card.partition("\n## Consent\n")
+    if not is_our_card(card) or not following:
+        raise DataError(
+            f"the model card is not one that condswap wrote, or was changed: there is no place for {_MEASURED_HEADING!r} in "
+            "it; save the model again with save_pretrained"
+        )
+    return f"{before}\n{_MEASURED_HEADING}\n\n{_measured(training)}\n{following}{after}"
+
+
+def _measured(training: Mapping[str, str | int | float]) -> str:
+    """Give what stands under "Measured"."""
+    found = {key.removeprefix(MEASURED): value for key, value in training.items() if key.startswith(MEASURED)}
+    if not found:
+        return "Nothing: how well it swaps is not known. `condswap evaluate` measures it."
+    return f"By `condswap evaluate`, which explains the figures.\n\n{_table('figure', 'value', found)}"
 
 
 def _front_matter(license: str) -> str:
@@ -136,7 +184,7 @@ def _usage(classes: Sequence[str], *, width: int, height: int, repo_id: str | No
 def _table(name: str, value: str, rows: Mapping[str, str | int | float]) -> str:
     """Give a Markdown table of two columns."""
     head = [f"| {name} | {value} |", "| --- | --- |"]
-    return "\n".join(head + [f"| {_plain(key)} | {_plain(str(content))} |" for key, content in rows.items()])
+    return "\n".join(head + [f"| {as_shown(key)} | {as_shown(str(content))} |" for key, content in rows.items()])
 
 
 def _quoted(text: str) -> str:
@@ -151,12 +199,16 @@ def _escaped(letter: str) -> str:
     return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
 
 
-def _plain(text: str) -> str:
-    """Give a text as one line that Markdown shows as it is; it must not begin a line of its own.
+def as_shown(text: str) -> str:
+    r"""Give a text as one line that Markdown shows as it is; it must not begin a line of its own.
 
     What does not print is shown as the replacement character, so that no text can hide or reverse another.
+
+    >>> as_shown("d3_woman *is* <b>here</b>")
+    'd3_woman \\*is\\* &lt;b&gt;here&lt;/b&gt;'
     """
     line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
-    line = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line)
+    # An underscore between two letters is one of a name: Markdown reads none there.
+    line = re.sub(r"([\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
     # Entities, not backslashes: what sanitises HTML before Markdown is read knows no backslash.
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -27,9 +28,10 @@ class Progress:
     >>> stream = io.StringIO()
     >>> with Progress(2, title="reading", stream=stream, clock=lambda: 0.0) as progress:
     ...     progress.update(1)
+    ...     progress.say("one cannot be read")
     ...     progress.update(2, "all good")
-    >>> stream.getvalue()
-    'reading 100% 2/2  all good\n'
+    >>> stream.getvalue().splitlines()
+    ['one cannot be read', 'reading 100% 2/2  all good']
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Progress:
         self._terminal = bool(self._stream and not self._stream.closed and self._stream.isatty())
         self._text: str | Callable[[], str] = ""
         self._drawn_text, self._drawn_step, self._drawn_width = "", -1, 0
+        self._ended = False
         self._began = clock()
         self._next = self._began + max(delay, 0.0 if self._terminal else _LINE_SECONDS)
 
@@ -66,11 +69,26 @@ class Progress:
             self._draw(now, text() if callable(text) else text)
             self._next = now + (_REDRAW_SECONDS if self._terminal else _LINE_SECONDS)
 
+    def say(self, text: str) -> None:
+        """Write a line of its own: above the bar on a terminal, as it is elsewhere, and also after the job has ended."""
+        line = " ".join(text.split())
+        if not self._terminal:
+            self._write(line + "\n")
+            return
+        line = textwrap.fill(line, max(self._columns() - 1, 20), break_on_hyphens=False)
+        self._write("\r" + " " * self._drawn_width + "\r" + line + "\n")
+        self._drawn_width = 0
+        if self._drawn_step >= 0 and not self._ended:
+            step = self._drawn_step
+            self._draw(self._clock(), self._drawn_text)
+            self._drawn_step = step  # the text is an old one: the last line of all is still to be drawn
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Draw the last state and end the line; after an exception the last text that was drawn stays."""
         now = self._clock()
+        self._ended = True
         if self._drawn_step < 0 and now - self._began < self._delay:
             return
         if self._drawn_step != self.step:
@@ -79,6 +97,7 @@ class Progress:
             self._draw(now, text() if callable(text) else text)
         if self._terminal:
             self._write("\n")
+            self._drawn_width = 0
 
     def _draw(self, now: float, text: str) -> None:
         self._drawn_text, self._drawn_step = text, self.step

@@ -10,9 +10,9 @@ from torch.utils.data import default_collate
 from condswap.cgan import CGAN
 from condswap.data import ToyFaces
 from condswap.errors import DataError, ShapeError
+from condswap.evaluation.measures import ssim_inside
 from condswap.generator import evaluating, misplaced
-from condswap.losses import masked_mean, ssim
-from condswap.types import Image, Mask
+from condswap.sensitivity import moved
 
 _AT_ONCE = 64  # pictures
 
@@ -84,13 +84,10 @@ def _measure(model: CGAN, data: ToyFaces, chosen: Sequence[int]) -> Tensor:
     both = mask * truth_mask
     own = model.generator(image, label, label, mask).image
     swap = model.generator(image, to, label, mask).image
-    change, went = (truth - image) * both, (swap - image) * both
-    moved = (change * went).flatten(1).sum(1) / change.square().flatten(1).sum(1).clamp_min(1e-9)
-    alike = [_inside(own, image, mask), _inside(swap, truth, both), _inside(image, truth, both)]
-    return torch.stack([*alike, moved]).cpu()
-
-
-def _inside(prediction: Image, target: Image, mask: Mask) -> Tensor:
-    """Give the SSIM of every picture inside its mask, (n)."""
-    pairs = zip(ssim(prediction, target).split(1), mask.split(1), strict=True)
-    return torch.stack([masked_mean(one, where) for one, where in pairs])
+    figures = [
+        ssim_inside(own, image, mask),
+        ssim_inside(swap, truth, both),
+        ssim_inside(image, truth, both),
+        moved(image, swap, truth, both).where(to != label, 0.0),  # with one person there is nowhere to go
+    ]
+    return torch.stack(figures).cpu()
