@@ -244,6 +244,19 @@ def test_a_blend_lies_between_and_is_neither():
     assert not torch.equal(half, anna)
 
 
+@pytest.mark.parametrize("bottleneck", ["cross_attention", "mlp"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_blend_goes_evenly_from_one_class_to_the_other(bottleneck, seed):
+    model, image = met(small(bottleneck=bottleneck, seed=seed)), pictures()
+    with torch.no_grad():
+        path = torch.stack([model(image, {"anna": 8 - part, "bob": part}) for part in range(9)])
+    way = path[-1] - path[0]
+    moved = ((path - path[0]) * way).flatten(1).sum(1) / way.square().sum()
+    steps = (path[1:] - path[:-1]).abs().flatten(1).mean(1)
+    assert (moved[1:] > moved[:-1]).all()
+    assert steps.max() < 2.5 * steps.mean()
+
+
 def test_a_blend_may_name_classes_by_number():
     model, image = small(), pictures()
     assert torch.equal(model(image, {0: 1, 1: 1}), model(image, {"anna": 1, "bob": 1}))

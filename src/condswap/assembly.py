@@ -1,4 +1,4 @@
-"""The networks that come assembled: the one that we recommend, and the paper's."""
+"""The networks that come assembled: the one that we recommend, and the paper's; and what the config of one must have."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -27,11 +27,19 @@ def default_parts(image_size: int | Sequence[int], *, num_classes: int, bottlene
     height, width = _size(image_size)
     kinds: dict[str, type[Any]] = {"cross_attention": CrossAttentionBottleneck, "mlp": MLPBottleneck}
     stages = _stages(height, width)
-    channels = 16 if max(height, width) < 128 else 24
+    channels = 16 if max(height, width) < 256 else 24
     encoder = ConvEncoder((3, height, width), width=channels, stages=stages)
     middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
     decoder = ConvDecoder(middle.out_shape, num_classes=num_classes, width=2 * channels, stages=stages)
-    discriminator = PatchDiscriminator(decoder.out_shape, num_classes=num_classes, stages=min(stages, 3))
+    # From 128 pixels on there is detail to judge, and a discriminator that judges colour, too, was seen to shift it.
+    fine = min(height, width) >= 128
+    discriminator = PatchDiscriminator(
+        decoder.out_shape,
+        num_classes=num_classes,
+        width=32 if fine else 16,
+        stages=min(stages, 3),
+        detail=2.0 if fine else 0.0,
+    )
     return encoder, middle, decoder, discriminator
 
 
@@ -47,6 +55,46 @@ def paper_parts(image_size: int | Sequence[int], *, num_classes: int, bottleneck
     middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
     decoder = PaperDecoder(middle.out_shape, num_classes=num_classes)
     return encoder, middle, decoder, MLPDiscriminator(decoder.out_shape, num_classes=num_classes)
+
+
+def check_config(config: Mapping[str, Any], *, newest: int) -> None:
+    """Check that a config describes a model of ours.
+
+    Args:
+        config: anything.
+        newest: the newest format that can be read.
+
+    Raises:
+        ConfigError: it is none of ours, is newer, or lacks or has in excess an entry.
+    """
+    number = config.get("condswap") if isinstance(config, Mapping) else None
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ConfigError("this is not the config of a condswap model: it has no number of its format under 'condswap'")
+    if number > newest:
+        raise ConfigError(
+            f"this config has format {number}, and this condswap reads up to {newest}; "
+            "update with `pip install -U condswap`"
+        )
+    needed = {"classes", "masked_input", "encoder", "bottleneck", "decoder", "discriminator", "objective"}
+    missing = sorted(needed - set(config))
+    unknown = sorted(set(config) - needed - {"condswap", "weights", "training"})
+    if missing or unknown:
+        raise ConfigError(
+            f"the config lacks {missing} and has {unknown} that are not known here; was it edited or cut off?"
+        )
+    if not isinstance(config["classes"], list) or not isinstance(config["masked_input"], bool):
+        raise ConfigError("the config's classes are not a list of names, or its masked_input is not true or false")
+
+
+def check_history(found: object) -> dict[str, str | int | float]:
+    """Check what a config says of the training.
+
+    Raises:
+        ConfigError: it is something else than names with words or numbers.
+    """
+    if not isinstance(found, Mapping) or not all(isinstance(value, str | int | float) for value in found.values()):
+        raise ConfigError("the config's 'training' is not an object of words and numbers; was it edited?")
+    return dict(found)
 
 
 def _size(image_size: int | Sequence[int]) -> tuple[int, int]:

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from condswap import hub, pretrained
-from condswap.assembly import default_parts, paper_parts
+from condswap.assembly import check_config, check_history, default_parts, paper_parts
 from condswap.component import build
 from condswap.errors import ConfigError, ShapeError
-from condswap.generator import AnyLabel, Generator, check_classes, check_part, check_range, evaluating
+from condswap.generator import AnyLabel, AnySource, Generator, check_classes, check_part, check_range, evaluating
 from condswap.losses import blur_mask
 from condswap.model_card import model_card
 from condswap.objective import Objective
-from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder
+from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder, Stranger
 from condswap.types import Image, Mask, Shape
 
 FORMAT = 1  # of config.json; raised when an older condswap could not read a new file
@@ -135,13 +135,14 @@ class CGAN(nn.Module):
         return self.generator(image, label).image
 
     @torch.no_grad()
-    def swap(self, image: Image, to: AnyLabel, *, source: AnyLabel | None = None, mask: Mask | None = None) -> Image:
+    def swap(self, image: Image, to: AnyLabel, *, source: AnySource | None = None, mask: Mask | None = None) -> Image:
         """Replace the face in a picture by that of a class; the rest of the picture stays.
 
         Args:
             image: (b, 3, h, w) in [0, 1].
             to: the class to show: a name, a number, one of these a picture, int64 (b), or a blend {name: weight}.
-            source: the class of the person in the picture, when known; the model guesses it otherwise.
+            source: the class of the person in the picture, when known, or the `stranger` in all of them; the model guesses
+                otherwise.
             mask: (b, 1, h, w) in [0, 1], 1 = face. Where it is 0 the picture comes back bit for bit; without one the
                 model's own mask is used.
 
@@ -153,10 +154,7 @@ class CGAN(nn.Module):
             DataError: picture or mask are not in [0, 1], or there is no such class.
             ConfigError: a blend was asked of a part that cannot blend.
         """
-        self._check(image)
-        self.generator.check_mask(image, mask)
-        if mask is not None:
-            check_range(mask, "masks")
+        self._check(image, mask)
         with evaluating(self):
             face = self.generator(image, to, source, mask)
         region = face.mask if mask is None else face.mask * mask
@@ -165,10 +163,31 @@ class CGAN(nn.Module):
             soft = soft * (mask > 0)
         return torch.where(soft > 0, torch.lerp(image, face.image.to(image.dtype), soft.to(image.dtype)), image)
 
+    def stranger(self, image: Image, mask: Mask | None = None) -> Stranger:
+        """Get to know a person who is none of the classes, or one of them in another light, to be given as `source`.
+
+        Args:
+            image: (n, 3, h, w) in [0, 1], pictures of that one person, from the footage to be swapped.
+            mask: (n, 1, h, w) in [0, 1]; give it when the swaps are given theirs.
+
+        Raises:
+            ShapeError: pictures or masks have another size than the model.
+            DataError: there are none, or they are not in [0, 1].
+
+        Example:
+            >>> model = CGAN.default(32, classes=["anna", "bob"])
+            >>> frames = torch.rand(4, 3, 32, 32)
+            >>> model.swap(frames, "bob", source=model.stranger(frames)).shape
+            torch.Size([4, 3, 32, 32])
+        """
+        self._check(image, mask)
+        return self.generator.stranger(image, mask)
+
     def add_class(self, name: str) -> None:
         """Make room for one more class; the outputs for the others stay as they are until training goes on.
 
-        The new class starts as the mean of the others. A trainer made before does not know it: make a new one.
+        The new class starts as the mean of the others; `condswap.training.learn_class` teaches it. A trainer made before
+        does not know it: make a new one.
 
         Args:
             name: not one of `classes` yet.
@@ -215,25 +234,7 @@ class CGAN(nn.Module):
         Raises:
             ConfigError: it is no config of ours, is newer than this library, or names a part that is not known here.
         """
-        number = config.get("condswap") if isinstance(config, Mapping) else None
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ConfigError(
-                "this is not the config of a condswap model: it has no number of its format under 'condswap'"
-            )
-        if number > FORMAT:
-            raise ConfigError(
-                f"this config has format {number}, and this condswap reads up to {FORMAT}; "
-                "update with `pip install -U condswap`"
-            )
-        needed = {"classes", "masked_input", "encoder", "bottleneck", "decoder", "discriminator", "objective"}
-        missing = sorted(needed - set(config))
-        unknown = sorted(set(config) - needed - {"condswap", "weights", "training"})
-        if missing or unknown:
-            raise ConfigError(
-                f"the config lacks {missing} and has {unknown} that are not known here; was it edited or cut off?"
-            )
-        if not isinstance(config["classes"], list) or not isinstance(config["masked_input"], bool):
-            raise ConfigError("the config's classes are not a list of names, or its masked_input is not true or false")
+        check_config(config, newest=FORMAT)
         model = cls(
             build(config["encoder"], Encoder),
             build(config["bottleneck"], Bottleneck),
@@ -243,7 +244,7 @@ class CGAN(nn.Module):
             objective=Objective.from_config(config["objective"]),
             masked_input=config["masked_input"],
         )
-        model.history = _history(config.get("training", {}))
+        model.history = check_history(config.get("training", {}))
         return model
 
     def save_pretrained(self, folder: str | Path, *, consent: str | None = None, license: str | None = None) -> None:
@@ -359,18 +360,14 @@ class CGAN(nn.Module):
                 message=message,
             )
 
-    def _check(self, image: Image) -> None:
-        """Refuse pictures of another size or range."""
+    def _check(self, image: Image, mask: Mask | None = None) -> None:
+        """Refuse pictures and masks of another size or range."""
         shape = self.image_shape
         if not isinstance(image, torch.Tensor) or image.ndim != 4 or tuple(image.shape[1:]) != shape:
             got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             hint = "; add the batch dimension with image[None]" if got == shape else "; resize the pictures"
             raise ShapeError(f"the model takes images (b, {', '.join(map(str, shape))}) and got {got}{hint}")
         check_range(image)
-
-
-def _history(found: object) -> dict[str, str | int | float]:
-    """Check what a config says of the training: names with words or numbers."""
-    if not isinstance(found, Mapping) or not all(isinstance(value, str | int | float) for value in found.values()):
-        raise ConfigError("the config's 'training' is not an object of words and numbers; was it edited?")
-    return dict(found)
+        self.generator.check_mask(image, mask)
+        if mask is not None:
+            check_range(mask, "masks")

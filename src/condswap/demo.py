@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import default_collate
 
 from condswap.cgan import CGAN
-from condswap.data import Augmentation, ToyFaces
+from condswap.data import ToyFaces
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Fidelity, swap_fidelity
 from condswap.pictures import save_curves, save_grid
@@ -57,8 +57,7 @@ def run(out: Path, *, steps: int = 2000, seed: int = 0, resume: bool = False) ->
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = CGAN.default(64, classes=data.classes)
-    # Toy faces are lit and turned alike whoever they are, so they need no augmentation.
-    config = TrainerConfig(seed=seed, batch_size=8, planned_steps=steps, augmentation=Augmentation.none())
+    config = TrainerConfig(seed=seed, batch_size=8, planned_steps=steps)
     trainer = Trainer.load(out / "state", model) if resume else Trainer(model, config)
     curves: dict[str, list[tuple[int, float]]] = {"reconstruction loss": [], "SSIM to the exact swap": []}
 

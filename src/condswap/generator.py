@@ -9,10 +9,13 @@ from torch import Tensor, nn
 
 from condswap.component import Component, is_shape
 from condswap.errors import ConfigError, DataError, ShapeError
-from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder, Face
+from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder, Face, Stranger
 from condswap.types import Image, Label, Mask
 
 AnyLabel: TypeAlias = str | int | Label | Sequence[str | int] | Mapping[str, float]
+AnySource: TypeAlias = AnyLabel | Stranger
+
+_AT_ONCE = 64  # pictures of a stranger
 
 
 class Generator(nn.Module):
@@ -54,19 +57,17 @@ class Generator(nn.Module):
             )
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
 
-    def forward(self, image: Image, label: AnyLabel, source: AnyLabel | None = None, mask: Mask | None = None) -> Face:
+    def forward(self, image: Image, label: AnyLabel, source: AnySource | None = None, mask: Mask | None = None) -> Face:
         """Show the picture as another class.
 
         Args:
             image: (b, 3, h, w) in [0, 1].
             label: the class to show: a name, a number, one of these a picture, int64 (b), or a blend.
-            source: the class of the person in the picture; None when unknown.
+            source: the class of the person in the picture, or the `Stranger` in all of them; None when unknown.
             mask: (b, 1, h, w) in [0, 1]; the encoder sees grey where it is 0.
         """
         self.check_mask(image, mask)
-        label = self.resolve(label, image)
-        source = None if source is None else self.resolve(source, image)
-        return self.show(self.encode(image, mask), label, source)
+        return self.show(self.encode(image, mask), self.resolve(label, image), self._seen(source, image))
 
     def encode(self, image: Image, mask: Mask | None = None) -> Tensor:
         """Encode the picture, (b, c, h', w'), with grey outside of the mask when one is given.
@@ -81,6 +82,22 @@ class Generator(nn.Module):
         weight = next(self.encoder.parameters(), None)
         features: Tensor = self.encoder(image if weight is None else image.to(weight.dtype))
         return features
+
+    @torch.no_grad()
+    def stranger(self, image: Image, mask: Mask | None = None) -> Stranger:
+        """Measure the statistics of one person's pictures; see `CGAN.stranger`.
+
+        Raises:
+            DataError: there are no pictures, or they are not float.
+        """
+        self.check_mask(image, mask)
+        if len(image) == 0:
+            raise DataError("a stranger is measured on pictures of that person and there are none; give one or more")
+        with evaluating(self):
+            masks = [None] * len(image) if mask is None else mask.split(_AT_ONCE)
+            parts = [self.encode(one, its).float() for one, its in zip(image.split(_AT_ONCE), masks, strict=False)]
+        features = torch.cat(parts)
+        return Stranger(mean=features.mean(0), square=features.square().mean(0), count=len(features))
 
     def check_mask(self, image: Image, mask: Mask | None) -> None:
         """Refuse a mask that does not belong to the pictures.
@@ -100,8 +117,10 @@ class Generator(nn.Module):
                 f"masks are float in [0, 1] and this is {mask.dtype}; use mask.float(), divided by 255 if it goes to 255"
             )
 
-    def show(self, features: Tensor, label: Label, source: Label | None) -> Face:
+    def show(self, features: Tensor, label: Label, source: Label | Stranger | None) -> Face:
         """Show features as classes that are resolved already."""
+        if isinstance(source, Stranger) and not self.bottleneck.strangers:
+            source = None
         shown = self.decoder(self.bottleneck(features, label, source), label)
         return shown if isinstance(shown, Face) else Face(shown, torch.ones_like(shown[:, :1]))
 
@@ -139,6 +158,17 @@ class Generator(nn.Module):
         if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < len(self.classes):
             raise DataError(f"there is no class {label!r}; {known}")
         return label
+
+    def _seen(self, source: AnySource | None, image: Image) -> Label | Stranger | None:
+        """Resolve who is in the picture."""
+        if not isinstance(source, Stranger):
+            return None if source is None else self.resolve(source, image)
+        if tuple(source.mean.shape) != tuple(self.encoder.out_shape):
+            raise ShapeError(
+                f"the features of this stranger are {tuple(source.mean.shape)} and the encoder gives "
+                f"{tuple(self.encoder.out_shape)}; measure them with this model: model.stranger(images)"
+            )
+        return source
 
     def _checked(self, label: Tensor, batch: int) -> Tensor:
         if label.is_floating_point() and tuple(label.shape) == (batch, len(self.classes)):

@@ -1,7 +1,10 @@
-"""The four roles that a part can play, and what a decoder shows."""
+"""The four roles that a part can play, what a decoder shows, and what a bottleneck may be told of a stranger."""
 
 from abc import abstractmethod
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from torch import Tensor
 
 from condswap.component import Component
 from condswap.types import Features, Image, Label, Logits, Mask, Shape
@@ -19,6 +22,23 @@ class Face(NamedTuple):
 
     image: Image
     mask: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Stranger:
+    """What a model knows of a person who is none of its classes: statistics of the features of their pictures.
+
+    `CGAN.stranger` measures them. They belong to the weights that they were measured with: measure anew after training.
+
+    Attributes:
+        mean: of the encoder's features, (c, h, w).
+        square: the mean of their squares, (c, h, w).
+        count: of how many pictures.
+    """
+
+    mean: Tensor = field(repr=False)
+    square: Tensor = field(repr=False)
+    count: int
 
 
 class Encoder(Component):
@@ -51,6 +71,7 @@ class Bottleneck(Component):
     """Turns the features of a picture into those of the class to show.
 
     A subclass sets `in_shape`, `out_shape` and `num_classes`, and `blends = True` when it takes soft labels (b, n).
+    It sets `strangers = True` when `source` may be a `Stranger`, too; otherwise a stranger comes to it as None.
 
     Example:
         >>> from condswap.parts import ClassEmbedding
@@ -71,6 +92,7 @@ class Bottleneck(Component):
     out_shape: Shape
     num_classes: int
     blends: bool = False
+    strangers: bool = False
 
     @abstractmethod
     def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:

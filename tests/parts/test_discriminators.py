@@ -80,3 +80,20 @@ def test_arguments_are_checked_where_they_are_given(kind, argument):
     for value in (0, -1, 1.5, "8", None):
         with pytest.raises(ConfigError, match=rf"{kind.__name__}.{argument} is {value!r}; it is a whole number"):
             kind((3, 16, 16), **({"num_classes": 2} | {argument: value}))
+
+
+def test_a_discriminator_of_detail_sees_edges_but_no_colour():
+    torch.manual_seed(0)
+    judge = PatchDiscriminator((3, 32, 32), num_classes=2, detail=2.0)
+    image, label = 0.5 * torch.rand(2, 3, 32, 32), torch.tensor([0, 1])
+    warmer = image + torch.tensor([0.2, 0.1, 0.0])[:, None, None]
+    torch.testing.assert_close(judge(image, label), judge(warmer, label), atol=1e-5, rtol=0)
+    assert (judge(image, label) - judge(image.roll(1, -1), label)).abs().max() > 1e-3
+    flat = judge(torch.full_like(image, 0.3), label)
+    torch.testing.assert_close(flat, judge.judge.bias.expand_as(flat), atol=1e-5, rtol=0)  # there is nothing to see
+
+
+@pytest.mark.parametrize("detail", [-1.0, float("nan"), float("inf"), "fine", True])
+def test_a_detail_that_is_no_width_is_refused(detail):
+    with pytest.raises(ConfigError, match="detail"):
+        PatchDiscriminator((3, 32, 32), num_classes=2, detail=detail)

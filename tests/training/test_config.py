@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from condswap import Augmentation, ConfigError, Objective, TrainerConfig
+from condswap import Augmentation, ConfigError, Objective, ToyFaces, TrainerConfig
 
 
 def test_the_learning_rate_rises_evenly_to_all_of_it():
@@ -62,7 +62,7 @@ def test_warm_up_and_cosine_multiply():
         ("betas", 0.9),
         ("betas", "ab"),
         ("discriminator_betas", (0.5, float("nan"))),
-        ("augmentation", None),
+        ("augmentation", 1),
         ("augmentation", {"flip": 0.5}),
     ],
 )
@@ -84,13 +84,21 @@ def test_settings_survive_json():
     assert again.betas == (0.1, 0.2)
 
 
+def test_what_is_left_to_the_data_suits_footage_or_toy_faces():
+    footage, toy = TrainerConfig().for_data([]), TrainerConfig().for_data(ToyFaces(2, image_size=16, length=2))
+    assert (footage.back_translation, footage.augmentation) == (0.5, Augmentation())
+    assert (toy.back_translation, toy.augmentation) == (0.0, Augmentation.none())
+    chosen = TrainerConfig(back_translation=0.2, augmentation=Augmentation(warp=0.1))
+    assert chosen.for_data(ToyFaces(2, image_size=16, length=2)) == chosen
+
+
 def test_settings_that_are_not_known_here_are_refused_by_name():
-    config = TrainerConfig().config()
+    config = TrainerConfig(augmentation=Augmentation()).config()
     with pytest.raises(ConfigError, match="momentum.*update condswap"):
         TrainerConfig.from_config({**config, "momentum": 1})
     with pytest.raises(ConfigError, match="blur.*update condswap"):
         TrainerConfig.from_config({**config, "augmentation": {**config["augmentation"], "blur": 1}})
-    for edited in (None, 3, [0.5]):
+    for edited in (3, [0.5]):
         with pytest.raises(ConfigError, match="edited"):
             TrainerConfig.from_config({**config, "augmentation": edited})
     with pytest.raises(ConfigError):

@@ -9,7 +9,15 @@ from torch import nn
 
 from condswap import CGAN, Bottleneck, ConfigError, Decoder, Discriminator, Encoder, Face, MaskedLoss, Objective
 from condswap.losses import L1
-from condswap.training import CodeAdversary, code_adversary_step, discriminator_step, generator_step, show
+from condswap.training import (
+    CodeAdversary,
+    Seen,
+    back_translate,
+    code_adversary_step,
+    discriminator_step,
+    generator_step,
+    show,
+)
 from condswap.training.steps import make_code_adversary
 
 NOTHING = {"dssim": 0, "l1": 0, "mask": 0, "adversarial": 0, "code_adversary": 0, "mask_blur": 0}
@@ -249,9 +257,36 @@ def test_before_the_discriminator_takes_part_its_terms_are_absent():
 def test_the_encoder_gets_what_it_is_told_to_see():
     model, batch = flat(), flat_batch()
     other = torch.full((2, 3, 8, 8), 0.8)
-    assert show(model, batch, seen=(other, None)).features.flatten().tolist() == pytest.approx([0.8, 0.8])
+    assert show(model, batch, seen=Seen(other, None, batch["label"])).features.flatten().tolist() == pytest.approx(
+        [0.8, 0.8]
+    )
     # Inside the mask, the upper half, 0.25; outside of it grey, 0.5.
     assert show(model, batch).features.flatten().tolist() == pytest.approx([0.375, 0.375])
+
+
+def test_a_back_translated_picture_is_the_swap_inside_its_mask_and_the_person_in_it_is_the_one_shown():
+    model, batch = flat(), flat_batch()
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[..., :4] = 1
+    seen = Seen(batch["image"], mask, torch.tensor([0, 1]))
+    found = back_translate(model.generator.eval(), seen, picks=torch.tensor([1]), to=torch.tensor([0]))
+    assert torch.equal(found.image[0], seen.image[0])  # not picked
+    assert found.image[1, :, :, 0].unique().tolist() == [0.75]  # class 0, where the softened mask is still 1
+    assert torch.equal(found.image[1, :, :, -1], seen.image[1, :, :, -1])
+    assert found.source.tolist() == [0, 0]
+    assert torch.equal(found.mask, mask)
+    assert not found.image.requires_grad
+
+
+def test_what_the_encoder_saw_is_normalised_as_the_person_seen_and_shown_as_the_label():
+    model, batch = tiny(), batch_of(Pictures())
+    told = []
+    model.generator.bottleneck.register_forward_pre_hook(lambda _, given: told.append(given[1:]))
+    source = 1 - batch["label"]
+    shown = show(model, batch, seen=Seen(batch["image"], batch["mask"], source))
+    assert torch.equal(told[0][0], batch["label"])
+    assert torch.equal(told[0][1], source)
+    assert torch.equal(shown.source, source)
 
 
 class Undecided(nn.Module):
@@ -286,7 +321,7 @@ def test_an_adversary_that_is_certain_costs_its_distance_from_uniform():
 
 def test_the_adversary_pays_cross_entropy_and_tells_how_often_it_is_right():
     batch = flat_batch((0, 0, 0, 1))
-    loss, metrics = code_adversary_step(Certain(), batch, show(flat(), batch))
+    loss, metrics = code_adversary_step(Certain(), show(flat(), batch))
     right = -math.log(math.exp(2) / (math.exp(2) + 1))
     assert loss.item() == metrics["c/loss"].item() == pytest.approx((3 * right + right + 2) / 4, rel=1e-5)
     assert metrics["c/accuracy"].item() == 0.75
@@ -320,7 +355,7 @@ def test_each_step_gives_gradients_to_its_own_network_alone():
     model, batch = tiny(objective=EVERYTHING).train(), batch_of(Pictures())
     adversary = make_code_adversary(model, seed=0)
     shown = show(model, batch)
-    loss, _ = code_adversary_step(adversary, batch, shown)
+    loss, _ = code_adversary_step(adversary, shown)
     loss.backward(retain_graph=True)
     assert gradients(adversary) == {name for name, _ in adversary.named_parameters()}
     assert gradients(model) == set()
@@ -355,7 +390,7 @@ def test_steps_change_no_weight_and_no_batch():
     tensors = [tensor.detach().clone() for tensor in (*shown.face, shown.composite, shown.region, shown.features)]
     generator_step(model, batch, shown, code_adversary=adversary)
     discriminator_step(model, batch, shown)
-    code_adversary_step(adversary, batch, shown)
+    code_adversary_step(adversary, shown)
     assert all(torch.equal(weight, weights[name]) for name, weight in model.named_parameters())
     assert all(torch.equal(tensor, after_show[name]) for name, tensor in model.state_dict().items())
     assert all(torch.equal(batch[name], given[name]) for name in given)
@@ -371,7 +406,7 @@ def test_metrics_are_detached():
     for _, metrics in (
         generator_step(model, batch, shown, code_adversary=adversary),
         discriminator_step(model, batch, shown),
-        code_adversary_step(adversary, batch, shown),
+        code_adversary_step(adversary, shown),
     ):
         assert all(not metric.requires_grad and metric.ndim == 0 for metric in metrics.values())
 

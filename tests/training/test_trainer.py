@@ -161,12 +161,29 @@ def test_a_share_of_the_pictures_is_seen_whole(unmasked, expected, monkeypatch):
     whole, real = set(), module.show
 
     def watched(model, batch, *, seen):
-        whole.update(bool((mask == 1).all()) for mask in seen[1])
+        whole.update(bool((mask == 1).all()) for mask in seen.mask)
         return real(model, batch, seen=seen)
 
     monkeypatch.setattr(module, "show", watched)
     trained(steps=4, unmasked=unmasked)
     assert whole == expected
+
+
+def test_after_the_ramp_a_share_of_the_pictures_is_seen_as_other_people(monkeypatch):
+    from condswap.training import trainer as module
+
+    others, real = [], module.show
+
+    def watched(model, batch, *, seen):
+        others.append(int((seen.source != batch["label"]).sum()))
+        return real(model, batch, seen=seen)
+
+    monkeypatch.setattr(module, "show", watched)
+    trained(steps=4, back_translation=0.5, ramp_up=2, batch_size=4)
+    trained(steps=4, ramp_up=2, batch_size=4, data=ToyFaces(2, image_size=SIZE, length=8), model=tiny(("x", "y")))
+    one = Pictures((0,) * 8, classes=("anna",))
+    trained(one, steps=2, back_translation=1.0, ramp_up=0, batch_size=4, model=tiny(("anna",)))
+    assert others == [0, 0, 2, 2] + [0] * 4 + [0] * 2
 
 
 def test_every_step_varies_the_pictures_anew(monkeypatch):
@@ -454,7 +471,8 @@ def test_the_size_of_the_tiny_model_is_that_of_its_pictures():
 
 
 def test_the_model_remembers_how_it_was_trained_and_its_card_says_so(tmp_path):
-    model = trained(steps=3, batch_size=6, seed=5).model
+    trainer = trained(steps=3, batch_size=6, seed=5)
+    model = trainer.model
     assert model.history == {
         "steps": 3,
         "batch size": 6,
@@ -462,6 +480,7 @@ def test_the_model_remembers_how_it_was_trained_and_its_card_says_so(tmp_path):
         "average": 0.995,
         "precision": "float32",
         "seed": 5,
+        "label sensitivity": round(trainer.watched[-1].label_sensitivity, 3),
     }
     model.save_pretrained(tmp_path)
     assert CGAN.from_pretrained(tmp_path).history == model.history

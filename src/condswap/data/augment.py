@@ -39,9 +39,9 @@ class Augmentation:
 
     flip: float = 0.5
     gamma: float = 0.125
-    gain: float = 0.075
-    colour: float = 0.03
-    ramp: float = 0.15
+    gain: float = 0.2
+    colour: float = 0.05
+    ramp: float = 0.4
     affine: float = 0.0
     warp: float = 0.0
 

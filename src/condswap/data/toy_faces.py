@@ -58,6 +58,8 @@ class ToyFaces(Dataset[Item]):
         torch.Size([3, 32, 32])
     """
 
+    filmed_alike: ClassVar[bool] = True
+    """The moments of all people are drawn alike, so training need not guard against footage that differs."""
     moment_names: ClassVar[tuple[str, ...]] = SEEN
     """What the columns of `moments` are."""
 

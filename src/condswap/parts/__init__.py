@@ -1,10 +1,11 @@
 """The concrete parts: encoders, bottlenecks, decoders and discriminators."""
 
 from condswap.parts.bottlenecks import CrossAttentionBottleneck, MLPBottleneck
+from condswap.parts.class_norm import ClassNorm
 from condswap.parts.decoders import ConvDecoder
 from condswap.parts.discriminators import MLPDiscriminator, PatchDiscriminator
 from condswap.parts.encoders import ConvEncoder
-from condswap.parts.layers import ClassEmbedding, ClassNorm
+from condswap.parts.layers import ClassEmbedding
 from condswap.parts.paper import PaperAttentionBottleneck, PaperDecoder, PaperEncoder, PaperMLPBottleneck
 
 __all__ = [

@@ -8,8 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from condswap.errors import ConfigError
-from condswap.parts.layers import ClassEmbedding, check_counts, code_norm, image_shape, initialise, normal, rms_norm
-from condswap.roles import Bottleneck
+from condswap.parts.class_norm import code_norm
+from condswap.parts.layers import ClassEmbedding, check_counts, image_shape, initialise, normal, rms_norm
+from condswap.roles import Bottleneck, Stranger
 from condswap.types import Features, Label
 
 
@@ -29,7 +30,7 @@ class MLPBottleneck(Bottleneck):
         (64, 4, 4)
     """
 
-    blends = True
+    blends = strangers = True
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class MLPBottleneck(Bottleneck):
         self.spread = nn.Linear(width, out_channels * height * width_)
         initialise(self)
 
-    def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
+    def forward(self, features: Features, label: Label, source: Label | Stranger | None = None) -> Features:
         """Show the code as the class."""
         code = features if self.norm is None else self.norm(features, source)
         joined = torch.cat([rearrange(code, "b c h w -> b (c h w)"), self.embedding(label).to(code.dtype)], dim=1)
@@ -85,7 +86,7 @@ class CrossAttentionBottleneck(Bottleneck):
         (64, 4, 4)
     """
 
-    blends = True
+    blends = strangers = True
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class CrossAttentionBottleneck(Bottleneck):
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         initialise(self)
 
-    def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
+    def forward(self, features: Features, label: Label, source: Label | Stranger | None = None) -> Features:
         """Show the code as the class."""
         code = features if self.norm is None else self.norm(features, source)
         tokens = self.lift(rearrange(code, "b c h w -> b (h w) c")) + self.position

@@ -1,5 +1,6 @@
 """Discriminators."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -7,6 +8,8 @@ from einops import rearrange, reduce
 from torch import nn
 from torch.nn import functional as F
 
+from condswap.errors import ConfigError
+from condswap.losses import gaussian_blur
 from condswap.parts.layers import ClassEmbedding, check_counts, check_image, image_shape, initialise
 from condswap.roles import Discriminator
 from condswap.types import Image, Label, Logits
@@ -20,6 +23,12 @@ class PatchDiscriminator(Discriminator):
         num_classes: how many classes there are.
         width: channels after the first convolution; they double up to eight times that.
         stages: how often the picture is halved.
+        detail: sigma in pixels of the blurred picture that is subtracted first, so that what is left to judge is detail:
+            edges, eyes and teeth, but neither colour nor light. 0 judges the whole picture.
+
+    Raises:
+        ShapeError: the sides do not divide; the message says which do.
+        ConfigError: a count is no whole number from 1 up, or the detail is negative.
 
     Example:
         >>> import torch
@@ -27,9 +36,14 @@ class PatchDiscriminator(Discriminator):
         torch.Size([5, 1, 8, 8])
     """
 
-    def __init__(self, in_shape: Sequence[int], *, num_classes: int, width: int = 16, stages: int = 3) -> None:
+    def __init__(
+        self, in_shape: Sequence[int], *, num_classes: int, width: int = 16, stages: int = 3, detail: float = 0.0
+    ) -> None:
         super().__init__()
         check_counts("PatchDiscriminator", num_classes=num_classes, width=width, stages=stages)
+        if isinstance(detail, bool) or not isinstance(detail, int | float) or not 0 <= detail < math.inf:
+            raise ConfigError(f"PatchDiscriminator.detail is {detail!r}; it is a number of pixels from 0 up")
+        self.detail = detail
         self.in_shape = image_shape(in_shape, multiple=2**stages, part="PatchDiscriminator")
         self.num_classes = num_classes
         widths = [self.in_shape[0], *(width * min(2**stage, 8) for stage in range(stages))]
@@ -43,7 +57,8 @@ class PatchDiscriminator(Discriminator):
     def forward(self, image: Image, label: Label) -> Logits:
         """Judge images (b, 3, h, w); the logits (b, 1, h', w') are one a patch."""
         check_image(image, self.in_shape, "PatchDiscriminator")
-        features = 2 * image - 1
+        # Detail is small: four times of it is about as large as a picture in [-1, 1].
+        features = 4 * (image - gaussian_blur(image, sigma=self.detail)) if self.detail else 2 * image - 1
         for conv in self.convs:
             features = F.leaky_relu(conv(features), 0.1)
         claimed = rearrange(self.projection(label).to(features.dtype), "b c -> b c 1 1")

@@ -1,18 +1,15 @@
 """The layers that the parts are made of."""
 
-import math
 from collections.abc import Sequence
 
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condswap.component import Growing, is_shape
 from condswap.errors import ConfigError, ShapeError
 from condswap.types import Features, Image, Label, Shape
-
-NORMALISATIONS = ("pooled", "positions", "none")
 
 
 def normal(*shape: int, std: float) -> nn.Parameter:
@@ -47,122 +44,6 @@ class ClassEmbedding(nn.Module, Growing):
         weight = self.weight.detach()
         grown = torch.cat([weight, weight.mean(0, keepdim=True)])
         self.weight = nn.Parameter(grown, requires_grad=self.weight.requires_grad)
-
-
-class ClassNorm(nn.Module, Growing):
-    """Normalises the features of a picture by the statistics of the person seen in it.
-
-    Every class has a mean and a variance of its features: in training those of its pictures in the batch (when there are
-    `least` of them, else the running ones), afterwards the running ones. What is constant about a person leaves the
-    features here, so that the class to show has to bring it back.
-
-    `over="pooled"` keeps one mean and variance a channel; `"positions"` one a channel and position, which removes more
-    but also maps the average pose and light of one person to those of the other.
-
-    Without a source, as for a picture of whoever, the classes are mixed by how likely each makes the features.
-    """
-
-    mean: Tensor
-    square: Tensor
-    updates: Tensor
-    met: Tensor
-
-    def __init__(
-        self,
-        in_shape: Sequence[int],
-        *,
-        num_classes: int,
-        over: str = "pooled",
-        momentum: float = 0.05,
-        eps: float = 1e-4,
-        least: int = 4,
-    ) -> None:
-        super().__init__()
-        if over not in ("pooled", "positions"):
-            raise ConfigError(f"over is {over!r}; known here: pooled, positions")
-        self.pooled, self.momentum, self.eps, self.least = over == "pooled", momentum, eps, least
-        channels, height, width = in_shape
-        places = 1 if self.pooled else height * width
-        self.register_buffer("mean", torch.zeros(num_classes, channels, places))
-        self.register_buffer("square", torch.ones(num_classes, channels, places))
-        self.register_buffer("updates", torch.zeros(num_classes))
-        self.register_buffer("met", torch.ones(num_classes))  # 0 for a class that was added and not trained since
-
-    def forward(self, features: Features, source: Label | None) -> Features:
-        """Normalise features (b, c, h, w) by the classes `source`, (b) or a blend (b, n), or by the likeliest for None."""
-        places = rearrange(features.float(), "b c h w -> b c (h w)")
-        first, second = (
-            (reduce(places, "b c p -> b c 1", "mean"), reduce(places.square(), "b c p -> b c 1", "mean"))
-            if self.pooled
-            else (places, places.square())
-        )
-        if source is None:
-            source = self._likeliest(first, second, places.shape[-1] if self.pooled else 1)
-        if source.is_floating_point():
-            mean, square = (
-                torch.tensordot(source.float(), table.float(), dims=1) for table in (self.mean, self.square)
-            )
-        elif self.training:
-            mean, square = self._batch(first, second, source)
-        else:
-            mean, square = self.mean[source].float(), self.square[source].float()
-        variance = (square - mean.square()).clamp_min(0)
-        normal = (places - mean) * torch.rsqrt(variance + self.eps)
-        return rearrange(normal, "b c (h w) -> b c h w", h=features.shape[2]).to(features.dtype)
-
-    def _batch(self, first: Tensor, second: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the statistics of every picture's class, and move the running ones towards those of the batch."""
-        running, running_square = (
-            self.mean.float(),
-            self.square.float(),
-        )  # half a model's precision is too little to add up in
-        zeros = torch.zeros_like(running)
-        count = zeros.new_zeros(len(zeros)).index_add_(0, source, torch.ones_like(source, dtype=zeros.dtype))
-        share = rearrange(count.clamp_min(1), "n -> n 1 1")
-        mean, square = zeros.index_add(0, source, first) / share, zeros.index_add(0, source, second) / share
-        with torch.no_grad():
-            seen = count > 0
-            rate = torch.where(seen, (1 / (self.updates.float() + 1)).clamp_min(self.momentum), 0)
-            # a picture of NaN must not stay here for good
-            finite = (mean.isfinite() & square.isfinite()).all(-1).all(-1)
-            rate = rearrange(torch.where(finite, rate, 0), "n -> n 1 1")
-            running = torch.where(rate > 0, running.lerp(mean, rate), running)
-            running_square = torch.where(rate > 0, running_square.lerp(square, rate), running_square)
-            self.mean.copy_(running)
-            self.square.copy_(running_square)
-            self.updates.add_(seen & finite)
-            self.met.copy_(torch.where(seen & finite, 1, self.met))
-        enough = rearrange(count >= self.least, "n -> n 1 1")
-        mean, square = torch.where(enough, mean, running), torch.where(enough, square, running_square)
-        return mean[source], square[source]
-
-    def _likeliest(self, first: Tensor, second: Tensor, places: int) -> Tensor:
-        """Weigh the classes by the likelihood of the features under each one's normal distribution, (b, n).
-
-        Neighbouring features are not independent, so the log-likelihood is divided by the root of their number.
-        """
-        mean = self.mean.float()
-        variance = (self.square.float() - mean.square()).clamp_min(0) + self.eps
-        first, second = rearrange(first, "b c p -> b 1 c p"), rearrange(second, "b c p -> b 1 c p")
-        distance = (second - 2 * first * mean + mean.square()) / variance + variance.log()
-        likelihood = (
-            -0.5 * reduce(distance, "b n c p -> b n", "sum") * places / math.sqrt(first.shape[1:].numel() * places)
-        )
-        return torch.softmax(likelihood.masked_fill(self.met == 0, -torch.inf), dim=1)
-
-    def grow(self) -> None:
-        """Add a class that starts with the mean statistics of the others, and is no guess for a picture before it is met."""
-        self.mean = torch.cat([self.mean, self.mean.mean(0, keepdim=True)])
-        self.square = torch.cat([self.square, self.square.mean(0, keepdim=True)])
-        self.updates = torch.cat([self.updates, torch.zeros_like(self.updates[:1])])
-        self.met = torch.cat([self.met, torch.zeros_like(self.met[:1])])
-
-
-def code_norm(normalisation: str, in_shape: Shape, num_classes: int) -> ClassNorm | None:
-    """Build the normalisation of the code by its word, None for "none"."""
-    if normalisation not in NORMALISATIONS:
-        raise ConfigError(f"normalisation is {normalisation!r}; known here: {', '.join(NORMALISATIONS)}")
-    return None if normalisation == "none" else ClassNorm(in_shape, num_classes=num_classes, over=normalisation)
 
 
 def rms_norm(x: Tensor, *, dim: int, eps: float = 1e-6) -> Tensor:

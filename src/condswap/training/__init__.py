@@ -2,25 +2,34 @@
 
 from condswap.training.callbacks import Hook, every
 from condswap.training.config import TrainerConfig
+from condswap.training.learning import Learned, learn_class
 from condswap.training.steps import (
     CodeAdversary,
+    Seen,
     Shown,
+    back_translate,
     code_adversary_step,
     discriminator_step,
     generator_step,
     show,
 )
 from condswap.training.trainer import Trainer
+from condswap.training.watch import Watched
 
 __all__ = [
     "CodeAdversary",
     "Hook",
+    "Learned",
+    "Seen",
     "Shown",
     "Trainer",
     "TrainerConfig",
+    "Watched",
+    "back_translate",
     "code_adversary_step",
     "discriminator_step",
     "every",
     "generator_step",
+    "learn_class",
     "show",
 ]

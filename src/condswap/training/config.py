@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from condswap.data.augment import Augmentation
@@ -27,10 +27,17 @@ class TrainerConfig:
         clip: largest norm of the generator's and of the discriminator's gradient; None leaves them as they are.
         precision: "float32", or "bfloat16" for autocast.
         unmasked: the share of pictures that the encoder sees whole, so that the model works without a mask, too.
-        ramp_up: steps in which the weight of the adversary of the code rises from 0.
+        back_translation: the share of pictures that the encoder sees already swapped to another class, and that are to
+            come out as they were; what asks for another person than the one seen. None takes half of them, and none of
+            data that say `filmed_alike`, such as `ToyFaces`.
+        ramp_up: steps in which the weight of the adversary of the code rises from 0, and before which the encoder sees
+            no swaps.
         adversarial_from: the step from which the discriminator takes part.
-        augmentation: how the pictures are varied; `Augmentation.none()` for pictures that need none.
+        augmentation: how the pictures are varied. None takes `Augmentation()`, and none for data that say `filmed_alike`:
+            whose classes do not differ in pose and light, such as `ToyFaces`.
         workers: processes that read pictures; 0 reads them in this one.
+        watch: steps between two looks at how much the label matters, which is looked at once more at the end of the run;
+            0 never looks. It changes nothing in training.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -52,14 +59,16 @@ class TrainerConfig:
     clip: float | None = 5.0
     precision: str = "float32"
     unmasked: float = 0.25
+    back_translation: float | None = None
     ramp_up: int = 200
     adversarial_from: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation | None = None
     workers: int = 0
+    watch: int = 200
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("seed", "batch_size", "warm_up", "ramp_up", "adversarial_from", "workers"):
+        for name in ("seed", "batch_size", "warm_up", "ramp_up", "adversarial_from", "workers", "watch"):
             value, least = getattr(self, name), 1 if name == "batch_size" else 0
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a whole number from {least} up")
@@ -70,9 +79,9 @@ class TrainerConfig:
             value = getattr(self, name)
             if not (_is_number(value) and value > 0) and not (name == "clip" and value is None):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number above 0")
-        for name in ("average", "unmasked"):
+        for name in ("average", "unmasked", "back_translation"):
             value = getattr(self, name)
-            if not (_is_number(value) and 0 <= value <= 1):
+            if not (_is_number(value) and 0 <= value <= 1) and not (name == "back_translation" and value is None):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number from 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"TrainerConfig.precision is {self.precision!r}; known here: float32, bfloat16")
@@ -82,10 +91,8 @@ class TrainerConfig:
             if not pair or not all(_is_number(beta) and 0 <= beta < 1 for beta in value):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is two numbers from 0 to below 1")
             object.__setattr__(self, name, tuple(value))
-        if not isinstance(self.augmentation, Augmentation):
-            raise ConfigError(
-                f"TrainerConfig.augmentation is {self.augmentation!r}; it is an Augmentation, or Augmentation.none()"
-            )
+        if not isinstance(self.augmentation, Augmentation | None):
+            raise ConfigError(f"TrainerConfig.augmentation is {self.augmentation!r}; it is an Augmentation, or None")
 
     @classmethod
     def paper(cls, bottleneck: str = "mlp", *, learning_rate: float = 1e-5, seed: int = 0) -> Self:
@@ -109,6 +116,7 @@ class TrainerConfig:
             average=0.0,
             clip=None,
             unmasked=1.0,
+            back_translation=0.0,
             augmentation=Augmentation.none(),
         )
 
@@ -124,6 +132,22 @@ class TrainerConfig:
             return rise
         late = min(1.0, max(0.0, 2 * step / self.planned_steps - 1))
         return rise * round(0.5 + 0.5 * math.cos(math.pi * late), 12)
+
+    def for_data(self, data: object) -> Self:
+        """Give the settings with what is left to the data filled in.
+
+        Example:
+            >>> from condswap import ToyFaces
+            >>> TrainerConfig().for_data([]).back_translation, TrainerConfig().for_data(ToyFaces(2)).back_translation
+            (0.5, 0.0)
+        """
+        alike = bool(getattr(data, "filmed_alike", False))
+        share, augmentation = (0.0, Augmentation.none()) if alike else (0.5, Augmentation())
+        return replace(
+            self,
+            back_translation=share if self.back_translation is None else self.back_translation,
+            augmentation=self.augmentation or augmentation,
+        )
 
     def config(self) -> dict[str, Any]:
         """Give the settings as JSON."""
@@ -142,13 +166,13 @@ class TrainerConfig:
         Raises:
             ConfigError: an entry is not known here.
         """
-        strengths = config.get("augmentation")
-        if not isinstance(strengths, Mapping):
+        strengths = config.get("augmentation", ())
+        if not isinstance(strengths, Mapping | None):
             raise ConfigError(f"the trainer's settings have the augmentation {strengths!r}; were they edited?")
-        unknown = {*config, *strengths} - {one.name for kind in (cls, Augmentation) for one in fields(kind)}
+        unknown = {*config, *(strengths or ())} - {one.name for kind in (cls, Augmentation) for one in fields(kind)}
         if unknown:
             raise ConfigError(f"the trainer's settings have {sorted(unknown)}, not known here: update condswap")
-        return cls(**{**config, "augmentation": Augmentation(**strengths)})
+        return cls(**{**config, "augmentation": None if strengths is None else Augmentation(**strengths)})
 
 
 def _is_number(value: object) -> bool:

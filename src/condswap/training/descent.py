@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from condswap.errors import TrainingError
 from condswap.training.config import TrainerConfig
 
 
@@ -63,3 +64,25 @@ def descend(optimizer: Optimizer, rate: float, *, failed: Tensor) -> None:
         optimizer.step()
     elif not failed.item():
         optimizer.step()
+
+
+def check_failed(failed: Tensor, *, step: int, before: int) -> None:
+    """Stop the run when a loss was no longer a number, and forget it.
+
+    Args:
+        failed: a scalar that is above 0 when one was; it is 0 afterwards.
+        step: now.
+        before: how many steps ago this was looked at last.
+
+    Raises:
+        TrainingError: one was.
+
+    Example:
+        >>> check_failed(torch.zeros(()), step=40, before=20)
+    """
+    if failed.item():
+        failed.zero_()
+        raise TrainingError(
+            f"at step {step} or up to {before} before, a loss or its gradient was no longer a number; the weights are "
+            "those of the last good step: save them and go on with a lower learning rate, or in float32"
+        )

@@ -19,5 +19,11 @@ def average_into(target: nn.Module, source: nn.Module, *, decay: float) -> None:
         torch._foreach_copy_(targets, sources)
     else:
         torch._foreach_lerp_(targets, sources, 1 - decay)
+    copy_buffers(target, source)
+
+
+@torch.no_grad()
+def copy_buffers(target: nn.Module, source: nn.Module) -> None:
+    """Copy the buffers of a module, such as running statistics, to another of the same build."""
     for kept, new in zip(target.buffers(), source.buffers(), strict=True):
         kept.copy_(new)

@@ -63,6 +63,9 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     step = facts.get("step")
     if type(step) is not int or step < 0 or not isinstance(facts.get("config"), dict) or "model" not in facts:
         raise DataError(f"{path} lacks the step, the settings or the model of its run; was it edited?")
+    facts.setdefault("watched", [])  # a state from before there was any watching
+    if not isinstance(facts["watched"], list):
+        raise DataError(f"{path} has no list of what was watched; was it edited?")
     return tensors, facts
 
 
@@ -117,6 +120,33 @@ def check(
             )
         if tensors[name].dtype != tensor.dtype:
             raise DataError(f"{path}: {name} is {tensors[name].dtype} and this trainer's is {tensor.dtype}")
+
+
+def gather(modules: Mapping[str, nn.Module | None], optimizers: Mapping[str, Optimizer]) -> dict[str, Tensor]:
+    """Name every tensor of a run.
+
+    Args:
+        modules: by the name that their tensors are to begin with.
+        optimizers: by their name.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        if module is not None:
+            tensors |= {f"{name}/{key}": tensor for key, tensor in module.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        tensors |= {f"optimizer/{name}/{key}": tensor for key, tensor in optimizer_tensors(optimizer).items()}
+    return tensors
+
+
+def restore(
+    tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module | None], optimizers: Mapping[str, Optimizer]
+) -> None:
+    """Give modules and optimizers the tensors that `gather` named, once `check` has passed them."""
+    for name, module in modules.items():
+        if module is not None:
+            module.load_state_dict(under(tensors, f"{name}/"))
+    for name, optimizer in optimizers.items():
+        restore_optimizer(optimizer, under(tensors, f"optimizer/{name}/"))
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condswap.cgan import CGAN
+from condswap.generator import Generator
 from condswap.losses import MaskedLoss, adversarial_loss, blur_mask, dssim, l1, masked_mean, r1_penalty
 from condswap.roles import Face
 from condswap.training.loader import derive
@@ -23,10 +24,22 @@ Metrics: TypeAlias = dict[str, Tensor]
 Reconstruction: TypeAlias = Callable[[Image, Image, Mask], Tensor] | MaskedLoss
 
 
+class Seen(NamedTuple):
+    """What the encoder gets of a batch: pictures (b, 3, h, w), where their face is, and the class of the person in them.
+
+    They are those of the batch, or varied: a warped picture, no mask, another person.
+    """
+
+    image: Image
+    mask: Mask | None
+    source: Label
+
+
 class Shown(NamedTuple):
     """What the generator made of a batch.
 
     Attributes:
+        source: the class of the person that the encoder saw.
         face: the picture shown as its own class.
         composite: that face in the picture, inside the blurred mask.
         region: where the losses look (b, 1, h, w).
@@ -34,6 +47,7 @@ class Shown(NamedTuple):
         swapped: the picture shown as another class, and that class, when the objective asks for it.
     """
 
+    source: Label
     face: Face
     composite: Image
     region: Mask
@@ -78,26 +92,50 @@ def make_code_adversary(model: CGAN, *, seed: int) -> CodeAdversary | None:
         return CodeAdversary(model.generator.encoder.out_shape, num_classes=len(model.classes))
 
 
-def show(model: CGAN, batch: Batch, *, seen: tuple[Image, Mask | None] | None = None) -> Shown:
+@torch.no_grad()
+def back_translate(generator: Generator, seen: Seen, *, picks: Tensor, to: Label) -> Seen:
+    """Replace some of the pictures that the encoder gets by their swaps, which are to come out as the pictures they were.
+
+    Nothing else in training asks for another person than the one in the picture. The swap need not be good: it shows the
+    other person in the picture's pose, expression and light as far as the generator is yet able to, and what it loses of
+    them the network learns to give back. No gradient flows into the making of the swap, so nothing is won by hiding the
+    picture in it. The idea is that of unsupervised translation (Sennrich et al. 2016).
+
+    Args:
+        generator: in evaluation mode; the running average of the one that is trained.
+        seen: what the encoder would get, with masks.
+        picks: which pictures, int64 (n).
+        to: the class that each of them is shown as, int64 (n).
+    """
+    image, mask, source = seen
+    picked = None if mask is None else mask[picks]
+    face = generator(image[picks], to, source[picks], picked)
+    soft = blur_mask(face.mask if picked is None else picked, fraction=0.03)
+    swap = torch.lerp(image[picks], face.image.to(image.dtype), soft.to(image.dtype))
+    return Seen(image.index_copy(0, picks, swap), mask, source.index_copy(0, picks, to))
+
+
+def show(model: CGAN, batch: Batch, *, seen: Seen | None = None) -> Shown:
     """Let the generator show a batch as its own classes, and as others when the objective asks for it.
 
     Args:
         model: in training mode.
         batch: the pictures that should come out, their masks and their labels.
-        seen: the picture and the mask that the encoder gets, when they are not those of the batch: a warped picture, or
-            no mask.
+        seen: what the encoder gets, when that is not the batch.
     """
     image, mask, label = batch["image"], batch["mask"], batch["label"]
-    features = model.generator.encode(*(seen or (image, mask)))
-    face = model.generator.show(features, label, label)
+    seen = seen or Seen(image, mask, label)
+    source = seen.source
+    features = model.generator.encode(seen.image, seen.mask)
+    face = model.generator.show(features, label, source)
     soft = blur_mask(mask, fraction=model.objective.mask_blur)
     swapped = None
     if model.objective.swap_adversarial and len(model.classes) > 1:
         other = (label + torch.randint_like(label, 1, len(model.classes))) % len(model.classes)
-        swapped = model.generator.show(features, other, label), other
+        swapped = model.generator.show(features, other, source), other
     region = torch.ones_like(soft) if model.objective.whole_image else soft
     composite = torch.lerp(image, face.image.to(image.dtype), soft)  # a decoder may give half precision under autocast
-    return Shown(face, composite, region, features, swapped)
+    return Shown(source, face, composite, region, features, swapped)
 
 
 def generator_step(
@@ -185,11 +223,11 @@ def discriminator_step(model: CGAN, batch: Batch, shown: Shown) -> tuple[Tensor,
     return loss, {"d/loss": loss.detach(), **metrics}
 
 
-def code_adversary_step(code_adversary: CodeAdversary, batch: Batch, shown: Shown) -> tuple[Tensor, Metrics]:
-    """Score the adversary of the code at guessing the class; no gradient flows into the encoder."""
+def code_adversary_step(code_adversary: CodeAdversary, shown: Shown) -> tuple[Tensor, Metrics]:
+    """Score the adversary of the code at guessing the class seen; no gradient flows into the encoder."""
     logits = code_adversary(shown.features.detach())
-    loss = F.cross_entropy(logits, batch["label"])
-    right = (logits.detach().argmax(1) == batch["label"]).float().mean()
+    loss = F.cross_entropy(logits, shown.source)
+    right = (logits.detach().argmax(1) == shown.source).float().mean()
     return loss, {"c/loss": loss.detach(), "c/accuracy": right}
 
 

@@ -1,7 +1,7 @@
 """The trainer: the order of the steps."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -10,28 +10,31 @@ import torch
 from torch import Tensor, nn
 
 from condswap.cgan import CGAN
-from condswap.data.augment import augment
-from condswap.errors import ConfigError, TrainingError
+from condswap.data.augment import Augmentation, augment
+from condswap.errors import ConfigError
 from condswap.progress import Progress
-from condswap.training import distributed, state
+from condswap.training import distributed, interrupt, state
 from condswap.training.calibration import calibrate
 from condswap.training.callbacks import Hook
 from condswap.training.checks import check_batch, check_classes, check_grown, check_steps
 from condswap.training.config import TrainerConfig
-from condswap.training.descent import adam, descend, differentiate
+from condswap.training.descent import adam, check_failed, descend, differentiate
 from condswap.training.devices import choose_device
-from condswap.training.ema import average_into
-from condswap.training.interrupt import held_back
+from condswap.training.ema import average_into, copy_buffers
 from condswap.training.loader import batches, derive, is_dataset, labels_of
 from condswap.training.steps import (
     Metrics,
     Reconstruction,
+    Seen,
+    back_translate,
     code_adversary_step,
     discriminator_step,
     generator_step,
     make_code_adversary,
     show,
 )
+from condswap.training.verdict import figures, said
+from condswap.training.watch import Identity, Watch, Watched
 from condswap.types import Batch
 
 _LOOK = 20  # steps between two looks at the numbers on a device that runs ahead of us
@@ -41,7 +44,8 @@ class Trainer:
     """Trains a model, and resumes where it was.
 
     `model` always holds the running average of the weights, ready to swap, to preview and to save; the weights that are
-    being trained are the trainer's own.
+    being trained are the trainer's own. `watched` holds what it found when it looked at the swaps, which it does as often
+    as `TrainerConfig.watch` says: where the label is ignored, or the swaps leak, it says so.
 
     Args:
         model: trained in place.
@@ -76,6 +80,8 @@ class Trainer:
         self.rank = distributed.rank()
         self.reconstruction = reconstruction
         self.step = 0
+        self.watched: list[Watched] = []
+        self._varied = self.config  # with what is left to the data filled in, from `fit` on
         self.model = model.to(self.device).eval()
         self._live = copy.deepcopy(model)
         self._live.discriminator = model.discriminator  # one discriminator: nobody averages it
@@ -97,7 +103,15 @@ class Trainer:
         """The numbers of the last step by name; reading them waits for the device."""
         return {name: float(value) for name, value in self._metrics.items()}
 
-    def fit(self, data: Any, steps: int, *, hook: Hook | None = None) -> None:
+    def fit(
+        self,
+        data: Any,
+        steps: int,
+        *,
+        hook: Hook | None = None,
+        held_back: Any = None,
+        identity: Identity | None = None,
+    ) -> None:
         """Train until `steps` steps have been taken in all.
 
         Args:
@@ -105,6 +119,10 @@ class Trainer:
                 evenly from its classes, or an iterable of batches, taken as they come.
             steps: the total, those before a resume included.
             hook: called with the trainer after every step; see `every`.
+            held_back: a dataset of pictures that are not trained on, whose swaps are looked at. None takes 32 that are
+                spread over `data`, or over the batch at hand: these are not held back, and flatter the model a little.
+            identity: aligned faces (b, 3, h, w) to vectors (b, d), such as a face recognition network; then the swaps are
+                compared with both people, too.
 
         Raises:
             DataError: the data do not suit the model; the message says what and where.
@@ -117,6 +135,11 @@ class Trainer:
         check_grown(self.model.classes, self._live.classes)
         labels = labels_of(data) if is_dataset(data) else None
         check_classes(getattr(data, "classes", None), labels, classes=self.model.classes)
+        self._varied = self.config.for_data(data)
+        every = self.config.watch if self.step < steps else 0
+        watch = Watch(self.model, data, labels, every=every, held_back=held_back, identity=identity)
+        # Undoes the calibration of the last fit: a run must not depend on where it was stopped.
+        copy_buffers(self.model.generator, self._live.generator)
         with Progress(steps, title="training", start=self.step) as progress:
             source, first = self._batches(data, labels, self.step), True
             while self.step < steps:
@@ -127,17 +150,22 @@ class Trainer:
                     values=first,
                 )
                 first = False
-                with held_back():
+                with interrupt.held_back():
                     self._take(batch)
                     self.step += 1
-                    self.model.history = {"steps": self.step, **self.config.summary()}
-                if self.step % _LOOK == 0 or self.step == steps or self.device.type == "cpu":
-                    self._look()
+                    self._remember()
+                due = watch.due(self.step) and self.step < steps
+                if due or self.step % _LOOK == 0 or self.step == steps or self.device.type == "cpu":
+                    check_failed(self._failed, step=self.step, before=_LOOK)
+                if due:
+                    self._watch(watch, batch, progress)
                 if hook is not None:
                     hook(self)
                 progress.update(self.step, self._line)
         if labels is not None:
             calibrate(self.model.generator, islice(self._batches(data, labels, 0), 16), device=self.device)
+        if watch.every:
+            self._watch(watch, batch, progress, last=True)
 
     def save(self, folder: str | Path) -> None:
         """Write everything that going on takes to a folder: `Trainer.load` reads it.
@@ -145,8 +173,9 @@ class Trainer:
         Raises:
             DataError: the disk refuses; the state that was there before stays.
         """
-        facts = {"step": self.step, "config": self.config.config(), "model": self.model.config()}
-        state.write(Path(folder), self._tensors(), facts)
+        watched = [one.config() for one in self.watched]
+        facts = {"step": self.step, "config": self.config.config(), "model": self.model.config(), "watched": watched}
+        state.write(Path(folder), state.gather(self._modules, self._optimizers), facts)
 
     @classmethod
     def load(
@@ -173,6 +202,7 @@ class Trainer:
         tensors, facts = state.read(Path(folder))
         state.check_model(facts["model"], model.config(), Path(folder))
         config = TrainerConfig.from_config(facts["config"])
+        watched = [Watched.from_config(one) for one in facts["watched"]]
         modules: dict[str, nn.Module | None] = {
             "average": model,
             "live": model.generator,
@@ -181,9 +211,9 @@ class Trainer:
         optimized = {"generator": model.generator, "discriminator": model.discriminator, "code": modules["code"]}
         state.check(tensors, modules, optimized, Path(folder))
         trainer = cls(model, config, device=device, reconstruction=reconstruction)
-        trainer._restore(tensors)
-        trainer.step = facts["step"]
-        model.history = {"steps": trainer.step, **config.summary()}
+        state.restore(tensors, trainer._modules, trainer._optimizers)
+        trainer.step, trainer.watched = facts["step"], watched
+        trainer._remember()
         return trainer
 
     def _take(self, batch: Batch) -> None:
@@ -193,10 +223,13 @@ class Trainer:
         image, mask, label = (batch[key].to(self.device, non_blocking=True) for key in ("image", "mask", "label"))
         batch = Batch(image=image, mask=mask, label=label)
         chance = torch.Generator().manual_seed(derive(config.seed, self.rank, self.step, "augmentation"))
-        varied = augment(batch, augmentation=config.augmentation, generator=chance)
+        varied = augment(batch, augmentation=self._varied.augmentation or Augmentation.none(), generator=chance)
         whole = (torch.rand(len(varied.label), generator=chance) < config.unmasked).to(self.device, non_blocking=True)
         batch = Batch(image=varied.image, mask=varied.mask, label=varied.label)
-        seen = (varied.input, torch.where(whole[:, None, None, None], torch.ones_like(varied.mask), varied.input_mask))
+        seen = self._back_translated(Seen(varied.input, varied.input_mask, varied.label), chance)
+        seen = seen._replace(
+            mask=torch.where(whole[:, None, None, None], torch.ones_like(varied.mask), varied.input_mask)
+        )
         adversarial = self.step >= config.adversarial_from and bool(
             live.objective.adversarial or live.objective.swap_adversarial
         )
@@ -212,7 +245,7 @@ class Trainer:
                 shown = show(live, batch, seen=seen)
             if self._adversary is not None:
                 with half:
-                    loss, found = code_adversary_step(self._adversary, batch, shown)
+                    loss, found = code_adversary_step(self._adversary, shown)
                 self._differentiate(self._adversary, loss, clip=None)
                 self._descend("code")
                 metrics |= found
@@ -244,6 +277,17 @@ class Trainer:
         early = (1 + self.step) / (10 + self.step)  # a short run is not held back by where it started
         average_into(self.model.generator, live.generator, decay=min(config.average, early) if config.average else 0.0)
 
+    def _back_translated(self, seen: Seen, chance: torch.Generator) -> Seen:
+        """Show a share of the pictures that the encoder gets as other classes, once the network can."""
+        count = round((self._varied.back_translation or 0) * len(seen.source))
+        if not count or self.step < self.config.ramp_up or len(self.model.classes) < 2:
+            return seen
+        picks = torch.randperm(len(seen.source), generator=chance)[:count]
+        turns = torch.randint(1, len(self.model.classes), (count,), generator=chance)
+        picks, turns = (one.to(self.device, non_blocking=True) for one in (picks, turns))
+        to = (seen.source[picks] + turns) % len(self.model.classes)
+        return back_translate(self.model.eval().generator, seen, picks=picks, to=to)
+
     def _differentiate(self, network: nn.Module, loss: Tensor, *, clip: float | None) -> None:
         """Give a network its gradient, and note when it is no number."""
         self._failed = torch.maximum(self._failed, differentiate(network, loss, clip=clip))
@@ -251,15 +295,6 @@ class Trainer:
     def _descend(self, name: str) -> None:
         """Follow the gradient, unless one since the last look was no number."""
         descend(self._optimizers[name], self._rates[name] * self.config.rate(self.step), failed=self._failed)
-
-    def _look(self) -> None:
-        """Stop the run when a loss was no longer a number."""
-        if self._failed.item():
-            self._failed.zero_()
-            raise TrainingError(
-                f"at step {self.step} or up to {_LOOK} before, a loss or its gradient was no longer a number; the "
-                "weights are those of the last good step: save them and go on with a lower learning rate, or in float32"
-            )
 
     def _batches(self, data: Any, labels: Sequence[int] | None, start: int) -> Iterator[Batch]:
         config = self.config
@@ -275,27 +310,24 @@ class Trainer:
 
     def _line(self) -> str:
         """Give what the progress bar shows."""
-        metrics = self.metrics
-        names = ("g/reconstruction", "d/loss", "c/accuracy")
-        return "  ".join(f"{name} {metrics[name]:.3f}" for name in names if name in metrics)
+        found = self.metrics
+        if self.watched:
+            found["label"] = self.watched[-1].label_sensitivity
+        names = ("g/reconstruction", "d/loss", "c/accuracy", "label")
+        return "  ".join(f"{name} {found[name]:.3f}" for name in names if name in found)
 
-    def _modules(self) -> Iterable[tuple[str, nn.Module]]:
-        yield "average", self.model
-        yield "live", self._live.generator
-        if self._adversary is not None:
-            yield "code", self._adversary
+    def _watch(self, watch: Watch, batch: Batch, progress: Progress, *, last: bool = False) -> None:
+        """Look at the swaps, and say what is to be said of them."""
+        seen = watch.look(self.model, step=self.step, batch=batch)
+        self.watched += [] if seen is None else [seen]
+        self._remember()
+        if words := said(self.watched, last=last):
+            progress.say(words)
 
-    def _tensors(self) -> dict[str, Tensor]:
-        """Name every tensor of the state."""
-        tensors = {f"{name}/{key}": value for name, one in self._modules() for key, value in one.state_dict().items()}
-        for name, optimizer in self._optimizers.items():
-            for key, value in state.optimizer_tensors(optimizer).items():
-                tensors[f"optimizer/{name}/{key}"] = value
-        return tensors
+    def _remember(self) -> None:
+        """Note in the model how it was trained, and what came of it."""
+        self.model.history = {"steps": self.step, **self.config.summary(), **figures(self.watched)}
 
-    def _restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take the tensors of a state that was checked."""
-        for name, module in self._modules():
-            module.load_state_dict({key: tensors[f"{name}/{key}"] for key in module.state_dict()})
-        for name, optimizer in self._optimizers.items():
-            state.restore_optimizer(optimizer, state.under(tensors, f"optimizer/{name}/"))
+    @property
+    def _modules(self) -> dict[str, nn.Module | None]:
+        return {"average": self.model, "live": self._live.generator, "code": self._adversary}
