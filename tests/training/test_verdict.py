@@ -17,6 +17,7 @@ def looks(*found, every=200):
 GOOD = (0.6, 0.75)
 DEAF = (0.02, 0.05)
 LEAKING = (0.3, 0.3)
+WILD = (2.6, 0.59)  # what was seen of swaps that had gone black
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,8 @@ LEAKING = (0.3, 0.3)
         ([(0.6, None)], ""),
         ([LEAKING], "leaking"),
         ([GOOD, LEAKING], "leaking"),
+        ([GOOD, WILD], "broken"),
+        ([(0.95, 0.9)], ""),
         ([LEAKING, GOOD], ""),
         ([(0.6, 0.9), (0.6, 0.7)], ""),  # looks differ by so much in a good run
         ([(0.6, 0.95), (0.6, 0.6)], "leaking"),  # it went farther before
@@ -58,7 +61,12 @@ def test_a_good_run_is_told_at_its_end_alone():
 
 
 @pytest.mark.parametrize(
-    ("bad", "word"), [(DEAF, "THE LABEL IS IGNORED: at step"), (LEAKING, "THE SWAP LEAKS: at step")]
+    ("bad", "word"),
+    [
+        (DEAF, "THE LABEL IS IGNORED: at step"),
+        (WILD, "THE SWAP IS BROKEN: at step"),
+        (LEAKING, "THE SWAP LEAKS: at step"),
+    ],
 )
 def test_a_trouble_is_said_when_it_begins_and_at_the_end(bad, word):
     assert said(looks(bad), last=False).startswith(f"{word} 200")
@@ -87,6 +95,7 @@ def test_the_model_is_told_of_its_last_look():
     assert figures([]) == {}
     assert figures(looks(GOOD)) == {"label sensitivity": 0.6, "moved to the other class": 0.75}
     assert figures(looks(GOOD, DEAF))["label"] == "ignored"
+    assert figures(looks(GOOD, WILD))["swap"] == "broken"
     assert figures(looks(GOOD, LEAKING))["swap"] == "leaks the person in the picture"
     assert figures([Watched(step=3, label_sensitivity=0.12345, gap=0.3)]) == {
         "label sensitivity": 0.123,

@@ -1,13 +1,14 @@
 """What there is to say of the swaps that the trainer looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from condswap.sensitivity import IGNORED_BELOW
 from condswap.training.watch import Watched
 
-Trouble: TypeAlias = Literal["ignored", "leaking", ""]
+Trouble: TypeAlias = Literal["ignored", "broken", "leaking", ""]
 
+_BROKEN_ABOVE = 1.5  # an exact swap gives less than 1: far more is no person
 _SETTLED = 200  # steps: before, a network may not paint well enough to say what it ignores
 _LEAKING_BELOW = 0.5  # of the way: runs that swap stay above 0.6, one that leaks on toy faces is at 0.27 to 0.43
 _FALLEN_BY = 0.25  # below the farthest look: in a run that swaps they differ by 0.1, at most 0.17
@@ -15,7 +16,7 @@ _MORE = "`condswap evaluate` tells more."
 
 
 def trouble(watched: Sequence[Watched]) -> Trouble:
-    """Name what the last look found: "ignored", "leaking", or "" for nothing, or that it is too early to tell.
+    """Name what the last look found: "ignored", "broken", "leaking", or "" for nothing, or that it is too early to tell.
 
     Example:
         >>> good, bad = Watched(step=200, label_sensitivity=0.6), Watched(step=400, label_sensitivity=0.02)
@@ -27,6 +28,8 @@ def trouble(watched: Sequence[Watched]) -> Trouble:
     now = watched[-1]
     if now.label_sensitivity < IGNORED_BELOW:
         return "ignored"
+    if now.label_sensitivity > _BROKEN_ABOVE:
+        return "broken"
     best = _best(watched)
     if now.moved is None or best is None or best.moved is None:
         return ""
@@ -47,6 +50,7 @@ def figures(watched: Sequence[Watched]) -> dict[str, str | float]:
     found: dict[str, str | float] = {name: round(value, 3) for name, value in named.items() if value is not None}
     words: dict[Trouble, dict[str, str | float]] = {
         "ignored": {"label": "ignored"},
+        "broken": {"swap": "broken"},
         "leaking": {"swap": "leaks the person in the picture"},
         "": {},
     }
@@ -66,7 +70,12 @@ def said(watched: Sequence[Watched], *, last: bool) -> str:
     """
     wrong = trouble(watched)
     if wrong and (last or trouble(watched[:-1]) != wrong):
-        return _ignored(watched[-1]) if wrong == "ignored" else _leaking(watched)
+        words: dict[str, Callable[[Sequence[Watched]], str]] = {
+            "ignored": _ignored,
+            "broken": _broken,
+            "leaking": _leaking,
+        }
+        return words[wrong](watched)
     if not last:
         return ""
     if not watched:
@@ -82,12 +91,23 @@ def said(watched: Sequence[Watched], *, last: bool) -> str:
     return f"The swap at step {now.step}: {', '.join(facts)}{early}."
 
 
-def _ignored(now: Watched) -> str:
+def _ignored(watched: Sequence[Watched]) -> str:
+    now = watched[-1]
     return (
         f"THE LABEL IS IGNORED: at step {now.step} a picture shown as another class changes by "
         f"{_percent(now.label_sensitivity)} of what the classes differ by. It does not swap, however good the "
         "reconstruction is. Look whether every class holds its own person and all faces are aligned alike; give "
         f"Objective(code_adversary=...) more weight; use the parts of CGAN.default, which know the label. {_MORE}"
+    )
+
+
+def _broken(watched: Sequence[Watched]) -> str:
+    now = watched[-1]
+    return (
+        f"THE SWAP IS BROKEN: at step {now.step} a picture shown as another class changes by {_percent(now.label_sensitivity)} "
+        "of what the classes differ by, which is more than another person would be. Look at the swaps. Where a discriminator "
+        "was just let in, give Objective(adversarial=...) and swap_adversarial less weight, and go on from a state of before. "
+        f"{_MORE}"
     )
 
 

@@ -1,0 +1,345 @@
+"""What each part of the default recipe gives, and what it is held against, in one run and the same CPU time.
+
+    python benchmarks/recipe.py toy --classes 2 --cpu-seconds 240 --out results/toy-2
+    python benchmarks/recipe.py FACES --classes anna,bob --identity network.onnx --landmarks landmarker.task --out results/64
+
+`toy` measures on moments that were held back, against the exact swap; FACES (a folder of folders, in the order of the
+video) on the end of every clip, or, with --tune, on a stretch before it, so that nothing is chosen on the frames that are
+reported. Every variant of --variants is trained anew for each of --seeds and each of --cpu-seconds, with the length of its
+run planned from timed steps. Prints a table in Markdown as it goes, and writes figures.json, and a report, a grid of pictures
+and the model of every run.
+The pictures are for looking: do not publish people who did not agree.
+"""
+
+import argparse
+import copy
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from landmarks import Landmarks
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Subset, default_collate
+
+from condswap import CGAN, Bottleneck, ConvDecoder, Decoder, FaceFolder, ToyFaces, Trainer, TrainerConfig, every
+from condswap.data import Augmentation, find_clips
+from condswap.evaluation import evaluate, load_identity
+from condswap.losses import blur_mask, gaussian_blur, masked_mean
+from condswap.pictures import save_grid
+from condswap.roles import Face
+
+
+class SharedBottleneck(Bottleneck):
+    """Two linear layers that know no class: what stands between the encoder and one decoder a person."""
+
+    def __init__(self, in_shape, *, num_classes, width=128, out_channels=64):
+        super().__init__()
+        self.in_shape, self.out_shape, self.num_classes = tuple(in_shape), (out_channels, *in_shape[1:]), num_classes
+        numbers = in_shape[0] * in_shape[1] * in_shape[2]
+        self.squeeze = nn.Linear(numbers, width)
+        self.spread = nn.Linear(width, out_channels * in_shape[1] * in_shape[2])
+
+    def forward(self, features, label, source=None):
+        """Pass the code on."""
+        flat = self.spread(self.squeeze(rearrange(features, "b c h w -> b (c h w)")))
+        return F.leaky_relu(rearrange(flat, "b (c h w) -> b c h w", h=self.in_shape[1], w=self.in_shape[2]), 0.1)
+
+
+class DecoderPerPerson(Decoder):
+    """One whole decoder a person, none of which knows a class: the design of DeepFaceLab."""
+
+    def __init__(self, in_shape, *, num_classes, width=32, stages=4):
+        super().__init__()
+        self.decoders = nn.ModuleList(
+            ConvDecoder(in_shape, num_classes=1, width=width, stages=stages, modulation="none")
+            for _ in range(num_classes)
+        )
+        self.in_shape, self.out_shape = self.decoders[0].in_shape, self.decoders[0].out_shape
+        self.num_classes = num_classes
+
+    def forward(self, features, label):
+        """Let the decoder of each picture's class show it."""
+        shown = features.new_zeros(len(label), 4, *self.out_shape[1:])
+        for number, decoder in enumerate(self.decoders):
+            rows = (label == number).nonzero().flatten()
+            if len(rows):
+                face = decoder(features[rows], torch.zeros_like(rows))
+                shown = shown.index_copy(0, rows, torch.cat([face.image, face.mask], dim=1).to(shown.dtype))
+        return Face(shown[:, :3], shown[:, 3:])
+
+
+# What a variant changes: arguments of a part by its role, and fields of the Objective, of the Augmentation and of the trainer's
+# settings; "late": the share of the run after which the discriminator begins.
+CRISP = {"adversarial": 0.03, "adversarial_loss": "hinge"}
+VARIANTS = {
+    "default": {},
+    "code not normalised": {"bottleneck": {"normalisation": "none"}},
+    "code normalised by position": {"bottleneck": {"normalisation": "positions"}},
+    "no adversary of the code": {"objective": {"code_adversary": 0.0}},
+    "no back-translation": {"trainer": {"back_translation": 0.0}},
+    "back-translation": {"trainer": {"back_translation": 0.5}},
+    "MLP bottleneck": {"bottleneck": {"type": "MLPBottleneck"}},
+    "FiLM": {"decoder": {"modulation": "film"}},
+    "no modulation": {"decoder": {"modulation": "none"}},
+    "warp": {"augmentation": {"warp": 0.06}},
+    "L1 alone": {"objective": {"dssim": 0.0, "l1": 1.0}},
+    "no L1": {"objective": {"l1": 0.0}},
+    "batch 16": {"trainer": {"batch_size": 16}},
+    "no average": {"trainer": {"average": 0.0}},
+    "code of 8 channels": {"encoder": {"code_channels": 8}},
+    "code of 32 channels": {"encoder": {"code_channels": 32}},
+    "constant rate": {"planned": False},
+    "light as before": {"augmentation": {"ramp": 0.15, "gain": 0.075, "colour": 0.03}},
+    "crisp": {"objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
+    "one decoder a person": {"parts": "per person"},
+    "one decoder a person, warp": {"parts": "per person", "augmentation": {"warp": 0.06}},
+    "paper, MLP": {"paper": "mlp", "rate": 5e-4},
+    "paper, attention": {"paper": "attention", "rate": 5e-4},
+    "paper, MLP, its own 1e-5": {"paper": "mlp", "rate": 1e-5},
+}
+
+
+def build(variant, *, size, classes, seed, augment):
+    """Give the model and the settings of a variant."""
+    torch.manual_seed(seed)
+    if "paper" in variant:
+        model = CGAN.paper(size, classes=classes, bottleneck=variant["paper"])
+        config = TrainerConfig.paper(variant["paper"], learning_rate=variant["rate"], seed=seed)
+        own = variant["rate"] == 1e-5  # its own batches, too; otherwise more steps of fewer pictures, which do it good
+        return model, config if own else replace(config, batch_size=16)
+    config = CGAN.default(size, classes=classes).config()
+    for part in ("encoder", "bottleneck", "decoder", "discriminator", "objective"):
+        change = variant.get(part, {})
+        if "type" in change:
+            config[part] = {"in_shape": config[part]["in_shape"], "num_classes": len(classes)}
+        config[part] = {**config[part], **change}
+    if variant.get("parts") == "per person":
+        code, decoder = config["bottleneck"]["in_shape"], config["decoder"]
+        config["bottleneck"] = {"type": "SharedBottleneck", "in_shape": code, "num_classes": len(classes)}
+        decoder = {name: decoder[name] for name in ("in_shape", "num_classes", "width", "stages")}
+        config["decoder"] = {"type": "DecoderPerPerson", **decoder}
+        config["objective"] |= {"code_adversary": 0.0}
+    model = CGAN.from_config(config)
+    augmentation = None
+    if "augmentation" in variant:
+        augmentation = replace(Augmentation() if augment else Augmentation.none(), **variant["augmentation"])
+    settings = {"batch_size": 8 if len(classes) < 4 else 16, **variant.get("trainer", {})}
+    if variant.get("parts") == "per person":
+        settings["back_translation"] = 0.0
+    return model, TrainerConfig(**{"seed": seed, "augmentation": augmentation, **settings})
+
+
+def train(model, config, variant, data, held_back, *, cpu_seconds, before):
+    """Train for so much CPU time, and give the trainer with the time it took."""
+    probe = Trainer(copy.deepcopy(model), replace(config, ramp_up=0, watch=0), device="cpu")
+    probe.fit(data, 3)
+    start = time.process_time()
+    probe.fit(data, 15)
+    each = (time.process_time() - start) / 12
+    steps = max(30, int(cpu_seconds / each))
+    if "late" in variant:  # the discriminator of the last part costs more: planned for what it costs on the whole
+        steps = int(cpu_seconds / (each * (0.75 * variant["late"] + 1 - variant["late"])))
+        config = replace(config, adversarial_from=int(variant["late"] * steps))
+    if "paper" not in variant and variant.get("planned", True):
+        config = replace(config, planned_steps=steps)
+    trainer = Trainer(model, config, device="cpu")
+    start = time.process_time()
+    hook = every(config.adversarial_from, lambda trainer: before()) if "late" in variant else None
+    trainer.fit(data, steps, held_back=held_back, hook=hook)
+    return trainer, time.process_time() - start
+
+
+def people(given):
+    """Give the pictures to train on and those to measure with, at the model's size, and at the size of the measuring."""
+    if given.faces == "toy":
+        count = int(given.classes)
+        data = ToyFaces(count, image_size=given.image_size, seed=0, length=500 * count)
+        return data, data.other_split(96 * count), data, data.other_split(96 * count)
+    names = given.classes.split(",")
+    size = max(given.image_size, given.measured_at)
+    parts = []
+    for side in (given.image_size, size):
+        train, held = FaceFolder(given.faces, image_size=side, classes=names).split(held_back=0.15)
+        if given.tune:
+            train, held = tuning(train)
+        parts += [train, held]
+    return parts
+
+
+def tuning(train):
+    """Split what is trained on once more, leaving out what neighbours the held-back frames on both sides."""
+    kept, held = [], []
+    for clip in find_clips(train):
+        end = len(clip.indices)
+        held += clip.indices[round(0.86 * end) : round(0.98 * end)]
+        kept += clip.indices[: round(0.84 * end)]
+    both = []
+    for indices in (kept, held):
+        part = Subset(train, indices)
+        part.labels, part.classes = [train.labels[index] for index in indices], train.classes
+        both.append(part)
+    return both
+
+
+def draw(path, model, data):
+    """Draw pictures of every class with their reconstructions and swaps."""
+    rows = {}
+    for label, name in enumerate(data.classes):
+        indices = [index for index, one in enumerate(data.labels) if one == label]
+        chosen = [indices[int(len(indices) * (place + 0.5) / 6)] for place in range(6)]
+        batch = default_collate([data[index] for index in chosen])
+        image, mask, own = batch["image"], batch["mask"], batch["label"]
+        pad = " " * label  # rows of different people bear different names
+        rows |= {name: image, f"as itself{pad}": model.swap(image, own, source=own, mask=mask)}
+        for shift in range(1, min(len(data.classes), 4)):
+            to = (own + shift) % len(data.classes)
+            with torch.no_grad():
+                raw = model.generator(image, to, own, mask).image
+            shown = data.classes[int(to[0])]
+            rows |= {f"to {shown}, raw{pad}": raw, f"to {shown}{pad}": model.swap(image, to, source=own, mask=mask)}
+            if hasattr(data, "swap_truths"):
+                rows |= {f"exact{pad}{shift}": data.swap_truths(chosen, to)}
+    save_grid(path, rows)
+
+
+def figures_of(report):
+    """Give the figures of a report that the table shows."""
+    found = {"rec ssim": report.reconstruction["swap"].ssim.value}
+    if report.exact:
+        found |= {
+            "swap ssim": report.exact["swap"].ssim.value,
+            "told nothing": report.exact["swap, told nothing"].ssim.value,
+        }
+        found |= {"unchanged": report.exact["picture unchanged"].ssim.value, "moved": report.exact["swap"].moved.value}
+    likeness = report.likeness["swap"]
+    ways = [one.likeness.gap.value / one.real for one in report.directions]
+    found |= {
+        "retrieval": likeness.retrieval.value,
+        "worst retrieval": min(one.likeness.retrieval.value for one in report.directions),
+        "target": likeness.target.value,
+        "picture": likeness.picture.value,
+        "gap": likeness.gap.value,
+        "of real": likeness.gap.value / report.likeness["real picture pasted"].gap.value,
+        "worst of real": min(ways),
+        "label": report.label_sensitivity.value,
+    }
+    found |= {kind: figure.value for kind, figure in report.light.items()}
+    for name in ("mouth", "open"):
+        if name in report.kept:
+            found["mouth slope"] = report.kept[name]["swap"].slope.value
+    if "yaw" in report.kept:
+        found["yaw error, pasted"] = report.kept["yaw"]["swap"].error.value
+    return found
+
+
+@torch.no_grad()
+def sharpness(model, data):
+    """Give how much detail (what a blur of 2 pixels takes away) faces have, as a part of that of the real pictures."""
+
+    def detail(image, mask):
+        inside = 1 - F.max_pool2d((mask < 0.99).float(), 7, 1, 3)  # away from the edge of the mask
+        return float(masked_mean((image - gaussian_blur(image, sigma=2.0)).abs(), inside))
+
+    real, own, swap = [], [], []
+    for start in range(0, len(data), 32):
+        batch = default_collate([data[index] for index in range(start, min(start + 32, len(data)))])
+        image, mask, label = batch["image"], batch["mask"], batch["label"]
+        real.append(detail(image, mask))
+        own.append(detail(model.generator(image, label, label, mask).image, mask))
+        swap.append(detail(model.generator(image, (label + 1) % len(data.classes), label, mask).image, mask))
+    return {"detail": sum(own) / sum(real), "detail of swaps": sum(swap) / sum(real)}
+
+
+@torch.no_grad()
+def turns(model, data, landmarks):
+    """Give the mean error of the turn of the raw swap, and of a random frame of the target in its place.
+
+    The outline of a swap that was pasted is the picture's own and tells the turn of the head, so here the face is alone.
+    """
+
+    def alone(face, mask):
+        return torch.lerp(torch.full_like(face, 0.5), face, blur_mask(mask, fraction=0.04))
+
+    errors, random = [], []
+    for start in range(0, len(data), 32):
+        batch = default_collate([data[index] for index in range(start, min(start + 32, len(data)))])
+        image, mask, source = batch["image"], batch["mask"], batch["label"]
+        small, small_mask = (F.interpolate(one, size=model.image_shape[1:], mode="area") for one in (image, mask))
+        true = landmarks(image)["yaw"]
+        for shift in range(1, len(data.classes)):
+            to = (source + shift) % len(data.classes)
+            face = model.generator(small, to, source, small_mask).image
+            face = F.interpolate(face, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+            errors.append((landmarks(alone(face, mask))["yaw"] - true).abs())
+            others = [[index for index, one in enumerate(data.labels) if one == label] for label in to.tolist()]
+            picks = [indices[(start + 37 * place) % len(indices)] for place, indices in enumerate(others)]
+            random.append((landmarks(torch.stack([data[pick]["image"] for pick in picks]))["yaw"] - true).abs())
+    return {
+        "raw yaw error": float(torch.cat(errors).nanmean()),
+        "a random frame's": float(torch.cat(random).nanmean()),
+    }
+
+
+def main() -> None:
+    """Train, measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faces", help="a folder of folders of faces, or the word toy")
+    parser.add_argument("--classes", default="2", help="how many toy people, or names of folders with commas between")
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--measured-at", type=int, default=128, help="the size at which faces of a folder are measured")
+    parser.add_argument("--cpu-seconds", default="240", help="one length of training, or more, with commas between")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--variants", default="default")
+    parser.add_argument("--tune", action="store_true", help="measure on a stretch before the frames that are held back")
+    parser.add_argument("--identity", help="an ONNX network that says who is seen; else one is trained here")
+    parser.add_argument(
+        "--landmarks", help="the model of MediaPipe's Face Landmarker, for mouth and turn of real people"
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    given.out.mkdir(parents=True, exist_ok=True)
+    data, held, known, measured = people(given)
+    toy = given.faces == "toy"
+    print(f"{len(data)} pictures to train on, {len(held)} to measure with, of {', '.join(data.classes)}", flush=True)
+    identity = load_identity(given.identity)
+    attributes = Landmarks(given.landmarks) if given.landmarks else None
+    rows = []
+    for name in given.variants.split(";"):
+        for seed in map(int, given.seeds.split(",")):
+            for cpu_seconds in map(float, given.cpu_seconds.split(",")):
+                variant = VARIANTS[name]
+                model, config = build(variant, size=given.image_size, classes=data.classes, seed=seed, augment=not toy)
+                stem = f"{name.replace(' ', '-').replace(',', '')}-{seed}-{cpu_seconds:.0f}"
+
+                def before(model=model, stem=stem):
+                    print(f"before the discriminator: {sharpness(model, held)}", flush=True)
+                    draw(given.out / f"{stem}-before.png", model, held)
+                    model.save_pretrained(given.out / f"{stem}-before")
+
+                trainer, seconds = train(model, config, variant, data, held, cpu_seconds=cpu_seconds, before=before)
+                report = evaluate(model, measured, known=known, identity=identity, attributes=attributes)
+                weights = sum(weight.numel() for weight in model.generator.parameters())
+                row = {"variant": name, "seed": seed, "steps": trainer.step, "CPU s": round(seconds)}
+                row |= {"million weights": weights / 1e6, "ms a step": 1000 * seconds / trainer.step}
+                row |= figures_of(report) | sharpness(model, held)
+                if attributes is not None:
+                    row |= turns(model, measured, attributes)
+                rows.append(row)
+                if len(rows) == 1:
+                    print("| " + " | ".join(row) + " |\n|" + "---|" * len(row))
+                shown = (f"{one:.3f}" if isinstance(one, float) else str(one) for one in row.values())
+                print("| " + " | ".join(shown) + " |", flush=True)
+                (given.out / f"{stem}.md").write_text(report.to_markdown(), "utf-8")
+                (given.out / "figures.json").write_text(json.dumps(rows, indent=1), "utf-8")
+                draw(given.out / f"{stem}.png", model, held)
+                model.save_pretrained(given.out / stem)
+
+
+if __name__ == "__main__":
+    main()
