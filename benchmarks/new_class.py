@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from real_swap import gather
-from strangers import table, trained
+from strangers import gather, table, trained
 from torch.utils.data import Subset
 
 from condswap import ToyFaces, Trainer, TrainerConfig
@@ -75,7 +74,7 @@ class Judge:
 
 def learned(model, way, data, others, given):
     """Teach a model the new class in one of the ways."""
-    config = TrainerConfig(planned_steps=given.steps, augmentation=Augmentation.none(), watch=0)
+    config = TrainerConfig(planned_steps=given.steps, augmentation=Augmentation.none(), back_translation=0.5, watch=0)
     if way.startswith("guarded"):
         print(learn_class(model, "new", data, others=others if "," in way else None, steps=given.steps, config=config))
         return
@@ -116,7 +115,7 @@ def draw(model, judge, path):
 @torch.no_grad()
 def blend(model, test, path):
     """Go from the first class to the second in eight steps: print how far each goes, draw them."""
-    image, mask, label = gather(test, range(16))
+    image, mask, label = gather(test, [index for index, one in enumerate(test.labels) if one < len(model.classes)][:16])
     shown = torch.stack(
         [
             model.generator(image, {model.classes[0]: 8 - part, model.classes[1]: part}, label, mask).image * mask

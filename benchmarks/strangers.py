@@ -14,17 +14,47 @@ import time
 from pathlib import Path
 
 import torch
-from real_swap import Identity, average, clips_of, gather, paste, scores
 from torch.nn import functional as F
-from torch.utils.data import Subset
+from torch.utils.data import Subset, default_collate
 
 from condswap import CGAN, FaceFolder, ToyFaces, Trainer, TrainerConfig
-from condswap.data import Augmentation
-from condswap.losses import masked_mean, ssim
+from condswap.data import Augmentation, find_clips
+from condswap.evaluation import load_identity
+from condswap.losses import blur_mask, masked_mean, ssim
 
 FRAMES = (1, 4, 32)  # of a stranger
 DRAWS = 4  # other frames, for the smaller counts
 WARM = torch.tensor([1.0, 0.82, 0.64])[:, None, None]  # what a lamp does to the colours
+
+
+def gather(data, indices):
+    """Give pictures, masks and labels of some indices."""
+    batch = default_collate([data[index] for index in indices])
+    return batch["image"], batch["mask"], batch["label"]
+
+
+def average(rows):
+    """Average rows of figures."""
+    return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+
+
+def paste(image, shown, mask):
+    """Put a face into the whole picture, inside its softened mask."""
+    shown = F.interpolate(shown, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+    return torch.lerp(image, shown, blur_mask(mask, fraction=0.04))
+
+
+def scores(identity, composite, means, source, to):
+    """Give retrieval, similarity to the target, to the person in the picture, and their difference (the leak gap)."""
+    similar = F.normalize(identity(composite), dim=1) @ means.T
+    rows = torch.arange(len(to))
+    own, other = similar[rows, to], similar[rows, source]
+    return {
+        "retrieval": float((similar.argmax(1) == to).float().mean()),
+        "target": float(own.mean()),
+        "picture": float(other.mean()),
+        "gap": float((own - other).mean()),
+    }
 
 
 def trained(folder, data, size, *, steps, augmentation):
@@ -109,15 +139,15 @@ def real(given):
     names, size = given.people.split(","), given.image_size
     whole = FaceFolder(given.faces, image_size=128, classes=names)
     data = FaceFolder(given.faces, image_size=size, classes=names)
-    clips = [clips_of(whole, label) for label in range(len(names))]
+    clips = [[list(one.indices) for one in find_clips(whole) if one.label == label] for label in range(len(names))]
     print(f"clips {[[len(clip) for clip in person] for person in clips]}")
     kept = [index for person in clips[:-1] for clip in person[: max(1, len(person) - 1)] for index in clip]
     train = Subset(data, kept)
     train.labels, train.classes = [data.labels[index] for index in kept], tuple(names[:-1])
     model = trained(given.out / "real", train, size, steps=given.steps, augmentation=Augmentation())
-    identity = Identity(given.identity)
+    identity = load_identity(given.identity)
     means = F.normalize(
-        torch.stack([identity(gather(whole, sum(person, [])[::3])[0]).mean(0) for person in clips]), dim=1
+        torch.stack([F.normalize(identity(gather(whole, sum(person, [])[::3])[0])).mean(0) for person in clips]), dim=1
     )
     for person, of_person in enumerate(clips):
         if person < len(names) - 1 and len(of_person) == 1:

@@ -448,3 +448,14 @@ def test_a_config_whose_account_of_the_training_is_none_is_refused():
     config = {**small().config(), "training": ["much"]}
     with pytest.raises(ConfigError, match="training"):
         CGAN.from_config(config)
+
+
+@pytest.mark.parametrize(("size", "detail"), [(64, 0.0), (112, 0.0), (128, 2.0), (160, 2.0)])
+def test_from_128_pixels_on_the_discriminator_judges_detail(size, detail):
+    assert CGAN.default(size, classes=["anna", "bob"]).config()["discriminator"]["detail"] == detail
+
+
+def test_the_crisp_objective_leaves_swaps_to_back_translation():
+    crisp = Objective.crisp()
+    assert (crisp.adversarial, crisp.swap_adversarial, crisp.adversarial_loss) == (0.03, 0.0, "hinge")
+    assert crisp.dssim == Objective().dssim

@@ -14,6 +14,7 @@ from condswap.data import find_clips
 from condswap.errors import ConfigError, DataError
 from condswap.generator import AnySource, Generator, misplaced
 from condswap.losses import l1, masked_mean, ssim
+from condswap.model_card import MEASURED
 from condswap.training.checks import check_batch, check_steps
 from condswap.training.config import TrainerConfig
 from condswap.training.devices import choose_device
@@ -111,7 +112,9 @@ def learn_class(
     made = Rehearsal(before, seen, stranger, to=[number for number in rest if number not in old])
     if label == len(model.classes):
         model.add_class(name)
-    history = model.history
+    history = {
+        key: value for key, value in model.history.items() if not key.startswith(MEASURED)
+    }  # of the model of before
     pictures = Joined(
         (data, train, [label] * len(train)), (others, range(len(old)), old), (made, range(len(made)), made.labels)
     )
