@@ -89,6 +89,12 @@ VARIANTS = {
     "L1 alone": {"objective": {"dssim": 0.0, "l1": 1.0}},
     "no L1": {"objective": {"l1": 0.0}},
     "batch 16": {"trainer": {"batch_size": 16}},
+    "half the learning rate": {"trainer": {"learning_rate": 1e-3}},
+    "twice the learning rate": {"trainer": {"learning_rate": 4e-3}},
+    "doubled by 3x3 convolutions": {"decoder": {"upscale_kernel": 3}},
+    "two residual blocks a size": {"decoder": {"depth": 2}},
+    "both": {"decoder": {"upscale_kernel": 3, "depth": 2}},
+    "no discriminator": {"objective": {"adversarial": 0.0}},
     "no average": {"trainer": {"average": 0.0}},
     "code of 8 channels": {"encoder": {"code_channels": 8}},
     "code of 32 channels": {"encoder": {"code_channels": 32}},
@@ -127,7 +133,7 @@ def build(variant, *, size, classes, seed, augment):
     augmentation = None
     if "augmentation" in variant:
         augmentation = replace(Augmentation() if augment else Augmentation.none(), **variant["augmentation"])
-    settings = {"batch_size": 8 if len(classes) < 4 else 16, **variant.get("trainer", {})}
+    settings = {"batch_size": 8, **variant.get("trainer", {})}  # more steps of few pictures: on a CPU the better half
     if variant.get("parts") == "per person":
         settings["back_translation"] = 0.0
     return model, TrainerConfig(**{"seed": seed, "augmentation": augmentation, **settings})

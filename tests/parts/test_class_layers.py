@@ -256,10 +256,31 @@ def test_film_scales_and_shifts_by_the_class():
     assert out[:, :, 0, 0].tolist() == [[1.0, 1.0], [3.0, 11.0]]
 
 
-def test_adain_normalises_first():
-    features = torch.tensor([[1.0, 3.0], [10.0, 30.0]]).reshape(1, 2, 1, 2)
-    out = modulation("adain")(features, torch.tensor([[2.0]]))
-    assert torch.allclose(out, torch.tensor([[-3.0, 3.0], [9.0, 11.0]]).reshape(1, 2, 1, 2), atol=1e-3)
+@pytest.mark.parametrize("training", [True, False])
+def test_adain_normalises_first(training):
+    features = torch.tensor([[1.0, 3.0], [10.0, 30.0], [7.0, 5.0], [0.0, 8.0]]).reshape(2, 2, 1, 2)
+    out = modulation("adain").train(training)(features, torch.tensor([[2.0], [-1.0]]))
+    wanted = torch.tensor([[-3.0, 3.0], [9.0, 11.0], [0.0, 0.0], [-6.0, -4.0]])
+    assert torch.allclose(out, wanted.reshape(2, 2, 1, 2), atol=1e-3)
+
+
+def test_adain_has_the_same_gradients_in_training_as_in_evaluation():
+    features, embedding = noise(3, 2, 4, 5).requires_grad_(), noise(3, 1)
+    one = modulation("adain")
+    weights = [features, *one.parameters()]
+
+    def gradients(training):
+        out = one.train(training)(features, embedding)
+        return torch.autograd.grad((out * noise(3, 2, 4, 5)).square().sum(), weights)
+
+    for fused, plain in zip(gradients(True), gradients(False), strict=True):
+        assert torch.allclose(fused, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["adain", "film", "none"])
+@pytest.mark.parametrize("training", [True, False])
+def test_no_pictures_are_modulated_to_none(kind, training):
+    assert modulation(kind).train(training)(torch.zeros(0, 2, 4, 4), torch.zeros(0, 1)).shape == (0, 2, 4, 4)
 
 
 def test_no_modulation_is_none():

@@ -64,8 +64,10 @@ def ssim(
         # difference keeps more digits; with the TF32 products that people switch on for a GPU that decides.
         centre_x, centre_y = (part.detach().mean(dim=(2, 3), keepdim=True) for part in (prediction, target))
         x, y = prediction - centre_x, target - centre_y
-        fields = torch.stack((x, y, x * x, y * y, x * y))
-        mean_x, mean_y, mean_xx, mean_yy, mean_xy = _smooth(fields, window_size=window_size, sigma=sigma).unbind()
+        # Apart, since a target has no gradient, so that two of the five fields need no backward pass.
+        fields, others = torch.stack((x, x * x, x * y)), torch.stack((y, y * y))
+        mean_x, mean_xx, mean_xy = _smooth(fields, window_size=window_size, sigma=sigma).unbind()
+        mean_y, mean_yy = _smooth(others, window_size=window_size, sigma=sigma).unbind()
         variance = (mean_xx - mean_x * mean_x) + (mean_yy - mean_y * mean_y)
         covariance = mean_xy - mean_x * mean_y
         mean_x, mean_y = mean_x + centre_x, mean_y + centre_y

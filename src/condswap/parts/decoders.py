@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from condswap.errors import ConfigError
 from condswap.parts.layers import (
     ClassEmbedding,
     Modulation,
@@ -29,6 +30,12 @@ class ConvDecoder(Decoder):
         stages: how often the size is doubled; as many as the encoder halves.
         modulation: how the class acts on the features: "adain", "film" or "none"; see `Modulation`.
         embedding: numbers in the embedding of a class.
+        depth: residual blocks at every size, a 3x3 convolution each.
+        upscale_kernel: side of the convolutions that double the size, odd. 1 looks at one place and leaves its neighbours to
+            the residual blocks.
+
+    Raises:
+        ConfigError: a number is no whole number from 1 up, the kernel is even, or the modulation is not known.
 
     Example:
         >>> ConvDecoder((64, 4, 4), num_classes=2).out_shape
@@ -46,25 +53,42 @@ class ConvDecoder(Decoder):
         stages: int = 4,
         modulation: str = "adain",
         embedding: int = 64,
+        depth: int = 1,
+        upscale_kernel: int = 1,
     ) -> None:
         super().__init__()
-        check_counts("ConvDecoder", num_classes=num_classes, width=width, stages=stages, embedding=embedding)
+        check_counts(
+            "ConvDecoder",
+            num_classes=num_classes,
+            width=width,
+            stages=stages,
+            embedding=embedding,
+            depth=depth,
+            upscale_kernel=upscale_kernel,
+        )
+        if upscale_kernel % 2 == 0:
+            raise ConfigError(f"ConvDecoder.upscale_kernel is {upscale_kernel}; it has a middle, so give an odd number")
         self.in_shape = image_shape(in_shape, multiple=1, part="ConvDecoder")
         self.out_shape = (3, self.in_shape[1] << stages, self.in_shape[2] << stages)
         self.num_classes = num_classes
         self.embedding = ClassEmbedding(num_classes, (embedding,))
         widths = [self.in_shape[0], *(width * min(2 ** (stages - 2 - stage), 4) for stage in range(stages - 1))]
         pairs = list(zip(widths, widths[1:], strict=False))
-        self.upscales = nn.ModuleList(Upscale(wide, narrow) for wide, narrow in pairs)
+        self.upscales = nn.ModuleList(Upscale(wide, narrow, kernel_size=upscale_kernel) for wide, narrow in pairs)
         self.modulations = nn.ModuleList(Modulation(w, embedding=embedding, kind=modulation) for w in widths[1:])
-        self.blocks = nn.ModuleList(ResidualBlock(w, embedding=embedding, modulation=modulation) for w in widths[1:])
-        self.heads = Upscale(widths[-1], 4)  # red, green, blue and the mask
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(ResidualBlock(w, embedding=embedding, modulation=modulation) for _ in range(depth))
+            for w in widths[1:]
+        )
+        self.heads = Upscale(widths[-1], 4, kernel_size=upscale_kernel)  # red, green, blue and the mask
         initialise(self)
 
     def forward(self, features: Features, label: Label) -> Face:
         """Show the features as the class."""
         embedding = self.embedding(label).to(features.dtype)
-        for upscale, modulation, block in zip(self.upscales, self.modulations, self.blocks, strict=True):
-            features = block(F.leaky_relu(modulation(upscale(features), embedding), 0.1), embedding)
+        for upscale, modulation, blocks in zip(self.upscales, self.modulations, self.blocks, strict=True):
+            features = F.leaky_relu(modulation(upscale(features), embedding), 0.1)
+            for block in blocks:
+                features = block(features, embedding)
         shown = torch.sigmoid(self.heads(features).float())
         return Face(shown[:, :3], shown[:, 3:])

@@ -44,12 +44,12 @@ class TrainerConfig:
 
     Example:
         >>> TrainerConfig(seed=0, batch_size=16).learning_rate
-        0.001
+        0.002
     """
 
     seed: int = 0
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     discriminator_learning_rate: float = 5e-4
     betas: tuple[float, float] = (0.9, 0.999)
     discriminator_betas: tuple[float, float] = (0.5, 0.999)
