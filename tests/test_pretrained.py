@@ -318,9 +318,9 @@ NAME = "generator.decoder.heads.conv.weight"
         (
             lambda t: t.update({NAME: t[NAME][:, :4].contiguous()}),
             ShapeError,
-            rf"{NAME} is \(16, 4, 3, 3\) and this model takes \(16, 8, 3, 3\)",
+            rf"{NAME} is \(16, 4, 1, 1\) and this model takes \(16, 8, 1, 1\)",
         ),
-        (lambda t: t.update({NAME: t[NAME].flatten()}), ShapeError, rf"{NAME} is \(1152,\) and"),
+        (lambda t: t.update({NAME: t[NAME].flatten()}), ShapeError, rf"{NAME} is \(128,\) and"),
         (
             lambda t: t.update({NAME: t[NAME].int()}),
             DataError,

@@ -476,7 +476,7 @@ def test_the_model_remembers_how_it_was_trained_and_its_card_says_so(tmp_path):
     assert model.history == {
         "steps": 3,
         "batch size": 6,
-        "learning rate": 1e-3,
+        "learning rate": 2e-3,
         "average": 0.995,
         "precision": "float32",
         "seed": 5,
