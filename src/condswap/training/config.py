@@ -58,7 +58,7 @@ class TrainerConfig:
     average: float = 0.995
     clip: float | None = 5.0
     precision: str = "float32"
-    unmasked: float = 0.25
+    unmasked: float = 0.1
     back_translation: float | None = None
     ramp_up: int = 200
     adversarial_from: int = 0
