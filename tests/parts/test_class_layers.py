@@ -277,6 +277,17 @@ def test_adain_has_the_same_gradients_in_training_as_in_evaluation():
         assert torch.allclose(fused, plain, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["adain", "film"])
+@pytest.mark.parametrize("training", [True, False])
+def test_half_precision_stays_half_under_autocast(kind, training):
+    one, features, embedding = modulation(kind).train(training), noise(3, 2, 4, 5), noise(3, 1)
+    wanted = one(features, embedding)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = one(features.bfloat16(), embedding)
+    assert out.dtype == torch.bfloat16
+    assert torch.allclose(out.float(), wanted, atol=0.1)
+
+
 @pytest.mark.parametrize("kind", ["adain", "film", "none"])
 @pytest.mark.parametrize("training", [True, False])
 def test_no_pictures_are_modulated_to_none(kind, training):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condswap.errors import ConfigError
@@ -77,7 +77,7 @@ class ConvDecoder(Decoder):
         self.upscales = nn.ModuleList(Upscale(wide, narrow, kernel_size=upscale_kernel) for wide, narrow in pairs)
         self.modulations = nn.ModuleList(Modulation(w, embedding=embedding, kind=modulation) for w in widths[1:])
         self.blocks = nn.ModuleList(
-            nn.ModuleList(ResidualBlock(w, embedding=embedding, modulation=modulation) for _ in range(depth))
+            _Blocks(ResidualBlock(w, embedding=embedding, modulation=modulation) for _ in range(depth))
             for w in widths[1:]
         )
         self.heads = Upscale(widths[-1], 4, kernel_size=upscale_kernel)  # red, green, blue and the mask
@@ -87,8 +87,15 @@ class ConvDecoder(Decoder):
         """Show the features as the class."""
         embedding = self.embedding(label).to(features.dtype)
         for upscale, modulation, blocks in zip(self.upscales, self.modulations, self.blocks, strict=True):
-            features = F.leaky_relu(modulation(upscale(features), embedding), 0.1)
-            for block in blocks:
-                features = block(features, embedding)
+            features = blocks(F.leaky_relu(modulation(upscale(features), embedding), 0.1), embedding)
         shown = torch.sigmoid(self.heads(features).float())
         return Face(shown[:, :3], shown[:, 3:])
+
+
+class _Blocks(nn.ModuleList):
+    """Residual blocks in a row, which all get the embedding of the class."""
+
+    def forward(self, features: Features, embedding: Tensor) -> Features:
+        for block in self:
+            features = block(features, embedding)
+        return features

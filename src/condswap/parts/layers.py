@@ -86,7 +86,10 @@ def _adain(features: Features, scale: Tensor, offset: Tensor) -> Features:
     """
     pictures, channels, height, width = features.shape
     groups = rearrange(features, "b c h w -> 1 (b c) h w")
-    shown = F.group_norm(groups, pictures * channels, scale.flatten(), offset.flatten())
+    scale, offset = (rearrange(one.to(features.dtype), "b c 1 1 -> (b c)") for one in (scale, offset))
+    # It sums in float32 anyway; under autocast it would give that back, twice the memory of what comes after.
+    with torch.autocast(features.device.type, enabled=False):
+        shown = F.group_norm(groups, pictures * channels, scale, offset)
     return rearrange(shown, "1 (b c) h w -> b c h w", b=pictures, h=height, w=width)
 
 
