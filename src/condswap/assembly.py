@@ -36,7 +36,6 @@ def default_parts(image_size: int | Sequence[int], *, num_classes: int, bottlene
     discriminator = PatchDiscriminator(
         decoder.out_shape,
         num_classes=num_classes,
-        width=32 if fine else 16,
         stages=min(stages, 3),
         detail=2.0 if fine else 0.0,
     )
