@@ -107,10 +107,10 @@ def test_places_are_told_apart():
 
 @pytest.mark.parametrize("kind", [MLPBottleneck, CrossAttentionBottleneck])
 def test_what_is_constant_about_the_person_seen_leaves(kind):
-    part, label = kind((4, 2, 2), num_classes=2, width=8), torch.tensor([0, 1] * 4)
-    features = noise(8, 4, 2, 2)
+    part, label = kind((4, 2, 2), num_classes=2, width=8), torch.tensor([0, 1] * 16)
+    features = noise(32, 4, 2, 2)
     shifted = features + 7 * label[:, None, None, None] * noise(1, 4, 1, 1, seed=2)
-    to = torch.zeros(8, dtype=torch.int64)
+    to = torch.zeros(32, dtype=torch.int64)
     assert torch.allclose(part(features, to, label), part(shifted, to, label), atol=1e-3)
     free = kind((4, 2, 2), num_classes=2, width=8, normalisation="none")
     assert not torch.allclose(free(features, to, label), free(shifted, to, label), atol=1e-2)

@@ -82,7 +82,8 @@ def test_a_mixed_batch_equals_a_loop_over_the_classes(over):
 
 @pytest.mark.parametrize("over", ["pooled", "positions"])
 def test_the_gradient_flows_through_the_statistics(over):
-    norm, features = ClassNorm((2, 2, 2), num_classes=2, over=over), noise(8, 2, 2, 2).double().float().requires_grad_()
+    norm = ClassNorm((2, 2, 2), num_classes=2, over=over, least=4)
+    features = noise(8, 2, 2, 2).requires_grad_()
     source, weight = torch.tensor([0, 1] * 4), noise(8, 2, 2, 2, seed=1)
     (mine,) = torch.autograd.grad((norm(features, source) * weight).sum(), features)
     (wanted,) = torch.autograd.grad((by_loop(features, source, over) * weight).sum(), features)
@@ -118,6 +119,20 @@ def test_too_few_pictures_of_a_class_take_the_running_statistics():
     assert torch.allclose(out.flatten(), torch.full((3,), 2 / 4.5**0.5))
     out = norm(torch.tensor([6.0, 6.0, 6.0, 8.0]).reshape(4, 1, 1, 1), zero)  # enough: mean 6.5, variance 0.75
     assert torch.allclose(out.flatten(), torch.tensor([-0.5, -0.5, -0.5, 1.5]) / 0.75**0.5)
+
+
+@pytest.mark.parametrize(("over", "few", "enough"), [("pooled", 15, 16), ("positions", 63, 64)])
+def test_statistics_of_a_batch_are_made_of_64_numbers_or_more(over, few, enough):
+    def moves(count):
+        norm = ClassNorm((1, 2, 2), num_classes=1, over=over)
+        norm(noise(count, 1, 2, 2), torch.zeros(count, dtype=torch.int64))  # the running ones are now those of these
+        features = noise(count, 1, 2, 2, seed=1).requires_grad_()
+        out = norm(features, torch.zeros(count, dtype=torch.int64))
+        (gradient,) = torch.autograd.grad(out.sum(), features)
+        return gradient.abs().max() > 1e-4  # a sum of what is normalised by its own mean does not move
+
+    assert moves(few)
+    assert not moves(enough)
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])

@@ -22,8 +22,8 @@ _GUESS = 1.0
 class ClassNorm(nn.Module, Growing):
     """Normalises the features of a picture by the statistics of the person seen in it.
 
-    Every class has a mean and a variance of its features: in training those of its pictures in the batch (when there are
-    `least` of them, else the running ones), afterwards the running ones. What is constant about a person leaves the
+    Every class has a mean and a variance of its features: in training those of its pictures in the batch (when each is made
+    of `least` numbers, else the running ones), afterwards the running ones. What is constant about a person leaves the
     features here, so that the class to show has to bring it back.
 
     `over="pooled"` keeps one mean and variance a channel; `"positions"` one a channel and position, which removes more
@@ -46,7 +46,7 @@ class ClassNorm(nn.Module, Growing):
         over: str = "pooled",
         momentum: float = 0.05,
         eps: float = 1e-4,
-        least: int = 4,
+        least: int = 64,
     ) -> None:
         super().__init__()
         if over not in ("pooled", "positions"):
@@ -75,7 +75,7 @@ class ClassNorm(nn.Module, Growing):
         elif source.is_floating_point():
             mean, square = self._mixed(source)
         elif self.training:
-            mean, square = self._batch(first, second, source)
+            mean, square = self._batch(first, second, source, numbers=places.shape[-1] if self.pooled else 1)
         else:
             mean, square = self.mean[source].float(), self.square[source].float()
         variance = (square - mean.square()).clamp_min(0)
@@ -103,8 +103,11 @@ class ClassNorm(nn.Module, Growing):
         share = stranger.count / (stranger.count + _GUESS)
         return torch.lerp(mean, first, share), torch.lerp(square, second, share)
 
-    def _batch(self, first: Tensor, second: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the statistics of every picture's class, and move the running ones towards those of the batch."""
+    def _batch(self, first: Tensor, second: Tensor, source: Tensor, *, numbers: int) -> tuple[Tensor, Tensor]:
+        """Give the statistics of every picture's class, and move the running ones towards those of the batch.
+
+        `numbers` is how many numbers of a picture went into each.
+        """
         running, running_square = (
             self.mean.float(),
             self.square.float(),
@@ -125,7 +128,7 @@ class ClassNorm(nn.Module, Growing):
             self.square.copy_(running_square)
             self.updates.add_(seen & finite)
             self.met.copy_(torch.where(seen & finite, 1, self.met))
-        enough = rearrange(count >= self.least, "n -> n 1 1")
+        enough = rearrange(count * numbers >= self.least, "n -> n 1 1")
         mean, square = torch.where(enough, mean, running), torch.where(enough, square, running_square)
         return mean[source], square[source]
 
