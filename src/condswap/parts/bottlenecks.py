@@ -23,7 +23,8 @@ class MLPBottleneck(Bottleneck):
         width: numbers in the narrow layer.
         embedding: numbers in the embedding of a class.
         out_channels: channels of the features that come out; their size stays (h, w).
-        normalisation: of the code by the class seen: "pooled", "positions" or "none"; see `ClassNorm`.
+        normalisation: of the code by the class seen: "pooled", "positions" (for people who are filmed alike, above all for
+            many) or "none"; see `ClassNorm`.
 
     Example:
         >>> MLPBottleneck((16, 4, 4), num_classes=2).out_shape
@@ -76,7 +77,8 @@ class CrossAttentionBottleneck(Bottleneck):
         width: channels of a token, and of the features that come out; their size stays (h, w).
         tokens: how many tokens a class has.
         heads: attention heads; they divide the width.
-        normalisation: of the code by the class seen: "pooled", "positions" or "none"; see `ClassNorm`.
+        normalisation: of the code by the class seen: "pooled", "positions" (for people who are filmed alike, above all for
+            many) or "none"; see `ClassNorm`.
 
     Raises:
         ConfigError: the heads do not divide the width.

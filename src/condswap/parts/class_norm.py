@@ -26,8 +26,9 @@ class ClassNorm(nn.Module, Growing):
     of `least` numbers, else the running ones), afterwards the running ones. What is constant about a person leaves the
     features here, so that the class to show has to bring it back.
 
-    `over="pooled"` keeps one mean and variance a channel; `"positions"` one a channel and position, which removes more
-    but also maps the average pose and light of one person to those of the other.
+    `over="pooled"` keeps one mean and variance a channel; `"positions"` one a channel and position, which removes more of
+    the person, but also maps the average pose and light of one person to those of the other: it is for people who are
+    filmed alike.
 
     Without a source, as for a picture of whoever, the classes are mixed by how likely each makes the features. For a
     `Stranger` it is the statistics of their own pictures that count, the more the more pictures there are.
