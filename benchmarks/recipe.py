@@ -95,7 +95,7 @@ VARIANTS = {
     "two residual blocks a size": {"decoder": {"depth": 2}},
     "two residual blocks a size, doubled by 3x3": {"decoder": {"upscale_kernel": 3, "depth": 2}},
     "a quarter seen whole": {"trainer": {"unmasked": 0.25}},
-    "half the adversary of the code": {"objective": {"code_adversary": 0.06}},
+    "twice the adversary of the code": {"objective": {"code_adversary": 0.12}},
     "discriminator of four times the weight": {"objective": {"adversarial": 0.02}},
     "decoder 24 wide": {"decoder": {"width": 24}},
     "batch 4": {"trainer": {"batch_size": 4}},
