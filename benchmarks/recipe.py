@@ -5,9 +5,10 @@
 
 `toy` measures on moments that were held back, against the exact swap; FACES (a folder of folders, in the order of the
 video) on the end of every clip. --tune is to choose with: it measures on a stretch before that, and on other toy people, so
-that nothing is chosen on what is reported. Every variant of --variants is trained anew for each of --seeds and each of --cpu-seconds, with the length of its
-run planned from timed steps. Prints a table in Markdown as it goes, and writes figures.json, and a report, a grid of pictures
-and the model of every run.
+that nothing is chosen on what is reported. Every variant of --variants is trained anew for each of --seeds and each of
+--cpu-seconds, with the length of its run planned from timed steps; drawing or reading the pictures for the first time does
+not count. Prints a table in Markdown as it goes, and writes figures.json, and a report, a grid of pictures and the model of
+every run.
 The pictures are for looking: do not publish people who did not agree.
 """
 
