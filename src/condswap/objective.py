@@ -42,7 +42,7 @@ class Objective:
     swap_adversarial: float = 0.0
     adversarial_loss: str = "least_squares"
     r1: float = 0.0
-    code_adversary: float = 0.06
+    code_adversary: float = 0.02
     mask_blur: float = 0.05
     whole_image: bool = False
 

@@ -21,6 +21,7 @@ from condswap.training.loader import derive
 from condswap.types import Batch, Features, Image, Label, Logits, Mask, Shape
 
 Metrics: TypeAlias = dict[str, Tensor]
+_NO_CODE = -100  # what cross_entropy leaves out
 Reconstruction: TypeAlias = Callable[[Image, Image, Mask], Tensor] | MaskedLoss
 
 
@@ -58,28 +59,72 @@ class Shown(NamedTuple):
 class CodeAdversary(nn.Module):
     """Guesses the class from the encoder's features; the encoder learns to confuse it (Lample et al. 2017).
 
+    A batch of a few pictures teaches it little, so it also learns from the last codes that it was shown, and the features of
+    a batch are brought to unit scale together with them.
+
     It belongs to training as an optimizer does, and is not saved with the model.
+
+    Args:
+        in_shape: (c, h, w) of the features.
+        num_classes: how many classes there are.
+        width: of its two hidden layers.
+        memory: how many codes it learns from beside those of the batch.
 
     Example:
         >>> CodeAdversary((16, 4, 4), num_classes=2)(torch.randn(8, 16, 4, 4)).shape
         torch.Size([8, 2])
     """
 
-    def __init__(self, in_shape: Shape, *, num_classes: int, width: int = 128) -> None:
+    codes: Tensor
+    labels: Tensor
+
+    def __init__(self, in_shape: Shape, *, num_classes: int, width: int = 128, memory: int = 64) -> None:
         super().__init__()
         self.pool = (min(in_shape[1], 8), min(in_shape[2], 8))
         numbers = in_shape[0] * self.pool[0] * self.pool[1]
-        # The features are brought to unit scale first: shrinking them must not help the encoder.
-        self.scale = nn.BatchNorm1d(numbers, affine=False, track_running_stats=False)
         self.layers = nn.ModuleList([nn.Linear(numbers, width), nn.Linear(width, width), nn.Linear(width, num_classes)])
+        self.register_buffer("codes", torch.zeros(memory, numbers))
+        self.register_buffer("labels", torch.full((memory,), _NO_CODE))
 
     def forward(self, features: Features) -> Logits:
         """Give logits (b, n) over the classes."""
-        flat = rearrange(F.adaptive_avg_pool2d(features.float(), self.pool), "b c h w -> b (c h w)")
-        hidden: Tensor = self.scale(flat) if len(flat) > 1 else flat
+        return self._guess(self._scaled(self._flat(features))[: len(features)])
+
+    def study(self, features: Features, source: Label) -> tuple[Logits, Label]:
+        """Give logits for the features and for the codes that are remembered, with the class of each, and remember these.
+
+        Args:
+            features: (b, c, h, w) without gradients.
+            source: the class of each, (b).
+
+        Returns:
+            Logits (b + memory, n) and classes (b + memory), -100 where nothing is remembered yet.
+        """
+        codes = self._flat(features)
+        logits, labels = self._guess(self._scaled(codes)), torch.cat([source, self.labels])
+        with torch.no_grad():
+            fine = codes.isfinite().all(1)  # a picture of NaN must not stay here
+            kept = torch.where(fine, source, _NO_CODE), torch.where(fine[:, None], codes, 0)
+            for memory, new in zip((self.labels, self.codes), kept, strict=True):
+                memory.copy_(torch.cat([new, memory])[: len(memory)])
+        return logits, labels
+
+    def _flat(self, features: Features) -> Tensor:
+        return rearrange(F.adaptive_avg_pool2d(features.float(), self.pool), "b c h w -> b (c h w)")
+
+    def _scaled(self, codes: Tensor) -> Tensor:
+        """Bring codes, and then those remembered, to mean 0 and variance 1: shrinking them must not help the encoder."""
+        codes = torch.cat([codes, self.codes])
+        there = torch.cat([self.labels.new_zeros(len(codes) - len(self.labels)), self.labels]) != _NO_CODE
+        weight = rearrange(there / there.sum(), "b -> b 1")
+        mean = (weight * codes).sum(0)
+        variance = (weight * (codes - mean).square()).sum(0)
+        return (codes - mean) * torch.rsqrt(variance + 1e-5)
+
+    def _guess(self, codes: Tensor) -> Logits:
         for layer in self.layers[:-1]:
-            hidden = F.leaky_relu(layer(hidden), 0.2)
-        logits: Tensor = self.layers[-1](hidden)
+            codes = F.leaky_relu(layer(codes), 0.2)
+        logits: Tensor = self.layers[-1](codes)
         return logits
 
 
@@ -225,9 +270,9 @@ def discriminator_step(model: CGAN, batch: Batch, shown: Shown) -> tuple[Tensor,
 
 def code_adversary_step(code_adversary: CodeAdversary, shown: Shown) -> tuple[Tensor, Metrics]:
     """Score the adversary of the code at guessing the class seen; no gradient flows into the encoder."""
-    logits = code_adversary(shown.features.detach())
-    loss = F.cross_entropy(logits, shown.source)
-    right = (logits.detach().argmax(1) == shown.source).float().mean()
+    logits, source = code_adversary.study(shown.features.detach(), shown.source)
+    loss = F.cross_entropy(logits, source)
+    right = (logits.detach().argmax(1) == source).float().sum() / (source != _NO_CODE).sum()
     return loss, {"c/loss": loss.detach(), "c/accuracy": right}
 
 
