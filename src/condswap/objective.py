@@ -22,7 +22,7 @@ class Objective:
         adversarial_loss: "least_squares", "hinge" or "non_saturating".
         r1: weight of the gradient penalty on real pictures (gamma of Mescheder et al. 2018).
         code_adversary: weight of the confusion of a small network that guesses the class from the encoder's features
-            (Lample et al. 2017). It is what keeps the person seen out of the code.
+            (Lample et al. 2017), in units of the entropy of the classes. It is what keeps the person seen out of the code.
         mask_blur: sigma of the Gaussian that softens the mask, as a fraction of the height.
         whole_image: average over the whole picture and show all of it to the discriminator, as the paper does, in place
             of the face alone.
@@ -42,7 +42,7 @@ class Objective:
     swap_adversarial: float = 0.0
     adversarial_loss: str = "least_squares"
     r1: float = 0.0
-    code_adversary: float = 0.02
+    code_adversary: float = 0.04
     mask_blur: float = 0.05
     whole_image: bool = False
 

@@ -314,7 +314,7 @@ def test_an_adversary_that_is_undecided_costs_nothing():
 
 
 def test_an_adversary_that_is_certain_costs_its_distance_from_uniform():
-    distance = -(math.log(math.exp(2) / (math.exp(2) + 1)) + math.log(1 / (math.exp(2) + 1))) / 2 - math.log(2)
+    distance = -(math.log(math.exp(2) / (math.exp(2) + 1)) + math.log(1 / (math.exp(2) + 1))) / 2 / math.log(2) - 1
     batch = flat_batch()
     loss, metrics = generator_terms(flat(code_adversary=0.5), batch, code_adversary=Certain())
     assert metrics["g/code"].item() == pytest.approx(distance, rel=1e-5)

@@ -230,7 +230,8 @@ def generator_step(
     if code_adversary is not None:
         weight = objective.code_adversary if code_weight is None else code_weight
         guess = F.log_softmax(code_adversary(shown.features), dim=1)
-        uniform = -guess.mean() - math.log(guess.shape[1])
+        # Confusing it over many classes pays in many logarithms: as a share of those, one weight suits any number of classes.
+        uniform = -guess.mean() / math.log(guess.shape[1]) - 1
         terms["g/code"] = weight, uniform
     for name, (weight, term) in terms.items():
         loss = loss + weight * term
