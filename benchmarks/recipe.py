@@ -6,9 +6,8 @@
 `toy` measures on moments that were held back, against the exact swap; FACES (a folder of folders, in the order of the
 video) on the end of every clip. --tune is to choose with: it measures on a stretch before that, and on other toy people, so
 that nothing is chosen on what is reported. Every variant of --variants is trained anew for each of --seeds and each of
---cpu-seconds, with the length of its run planned from timed steps; drawing or reading the pictures for the first time does
-not count. Prints a table in Markdown as it goes, and writes figures.json, and a report, a grid of pictures and the model of
-every run.
+--cpu-seconds, with the length of its run set by what the first half took; drawing toy faces does not count. Prints a
+table in Markdown as it goes, and writes figures.json, and a report, a grid of pictures and the model of every run.
 The pictures are for looking: do not publish people who did not agree.
 """
 
@@ -154,12 +153,12 @@ def train(model, config, variant, data, held_back, *, cpu_seconds, before):
 
     Up to its middle a run does not depend on its length, so the length is set there, by what the first half took.
     """
-    for index in range(len(data)):  # drawn or read for the first time, which is not training
-        data[index]
     # The discriminator of the last part makes steps dearer by a third.
     late = variant.get("late", 1)
     middle = 0.5 * cpu_seconds / (late + (1 - late) * 4 / 3)
-    trainer = Trainer(model, replace(config, adversarial_from=10**9) if "late" in variant else config, device="cpu")
+    if "late" in variant:
+        config = replace(config, adversarial_from=10**9)  # until the length is known
+    trainer = Trainer(model, config, device="cpu")
     start = time.process_time()
 
     def stop(trainer):
@@ -186,6 +185,8 @@ def people(given):
     if given.faces == "toy":
         count = int(given.classes)  # to choose with, other people than those that are reported
         data = ToyFaces(count, image_size=given.image_size, seed=int(given.tune), length=500 * count)
+        for index in range(len(data)):  # drawn here and kept, which is not training
+            data[index]
         return data, data.other_split(96 * count), data, data.other_split(96 * count)
     names = given.classes.split(",")
     size = max(given.image_size, given.measured_at)

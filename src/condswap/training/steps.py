@@ -21,8 +21,9 @@ from condswap.training.loader import derive
 from condswap.types import Batch, Features, Image, Label, Logits, Mask, Shape
 
 Metrics: TypeAlias = dict[str, Tensor]
-_NO_CODE = -100  # what cross_entropy leaves out
 Reconstruction: TypeAlias = Callable[[Image, Image, Mask], Tensor] | MaskedLoss
+
+_NO_CODE = -100  # a label that cross_entropy leaves out
 
 
 class Seen(NamedTuple):
@@ -114,8 +115,8 @@ class CodeAdversary(nn.Module):
 
     def _scaled(self, codes: Tensor) -> Tensor:
         """Bring codes, and then those remembered, to mean 0 and variance 1: shrinking them must not help the encoder."""
+        there = F.pad(self.labels, (len(codes), 0)) != _NO_CODE
         codes = torch.cat([codes, self.codes])
-        there = torch.cat([self.labels.new_zeros(len(codes) - len(self.labels)), self.labels]) != _NO_CODE
         weight = rearrange(there / there.sum(), "b -> b 1")
         mean = (weight * codes).sum(0)
         variance = (weight * (codes - mean).square()).sum(0)
