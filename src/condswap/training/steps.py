@@ -6,7 +6,7 @@ They know no optimizer, device, process or precision, so they run under any othe
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from einops import rearrange
@@ -22,8 +22,6 @@ from condswap.types import Batch, Features, Image, Label, Logits, Mask, Shape
 
 Metrics: TypeAlias = dict[str, Tensor]
 Reconstruction: TypeAlias = Callable[[Image, Image, Mask], Tensor] | MaskedLoss
-
-_NO_CODE = -100  # a label that cross_entropy leaves out
 
 
 class Seen(NamedTuple):
@@ -45,7 +43,8 @@ class Shown(NamedTuple):
         face: the picture shown as its own class.
         composite: that face in the picture, inside the blurred mask.
         region: where the losses look (b, 1, h, w).
-        features: the encoder's features.
+        features: the encoder's features, for the adversary of the code. Its gradient counts no more in the encoder than
+            that of all other losses: a code that an adversary rules before it tells anything never comes to tell anything.
         swapped: the picture shown as another class, and that class, when the objective asks for it.
     """
 
@@ -57,11 +56,25 @@ class Shown(NamedTuple):
     swapped: tuple[Face, Label] | None
 
 
+class _Restrained(torch.autograd.Function):
+    """Gives features twice; what flows back from the second counts no more than what flows back from the first."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
+        return features.view_as(features), features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
+        free, restrained = gradients
+        if free is None or restrained is None:
+            return restrained if free is None else free
+        share = free.float().norm() / restrained.float().norm().clamp_min(torch.finfo(torch.float32).tiny)
+        return free + restrained * share.clamp(max=1).to(restrained.dtype)
+
+
 class CodeAdversary(nn.Module):
     """Guesses the class from the encoder's features; the encoder learns to confuse it (Lample et al. 2017).
-
-    A batch of a few pictures teaches it little, so it also learns from the last codes that it was shown, and the features of
-    a batch are brought to unit scale together with them.
 
     It belongs to training as an optimizer does, and is not saved with the model.
 
@@ -69,63 +82,27 @@ class CodeAdversary(nn.Module):
         in_shape: (c, h, w) of the features.
         num_classes: how many classes there are.
         width: of its two hidden layers.
-        memory: how many codes it learns from beside those of the batch.
 
     Example:
         >>> CodeAdversary((16, 4, 4), num_classes=2)(torch.randn(8, 16, 4, 4)).shape
         torch.Size([8, 2])
     """
 
-    codes: Tensor
-    labels: Tensor
-
-    def __init__(self, in_shape: Shape, *, num_classes: int, width: int = 128, memory: int = 64) -> None:
+    def __init__(self, in_shape: Shape, *, num_classes: int, width: int = 128) -> None:
         super().__init__()
         self.pool = (min(in_shape[1], 8), min(in_shape[2], 8))
         numbers = in_shape[0] * self.pool[0] * self.pool[1]
+        # The features are brought to unit scale first: shrinking them must not help the encoder.
+        self.scale = nn.BatchNorm1d(numbers, affine=False, track_running_stats=False)
         self.layers = nn.ModuleList([nn.Linear(numbers, width), nn.Linear(width, width), nn.Linear(width, num_classes)])
-        self.register_buffer("codes", torch.zeros(memory, numbers))
-        self.register_buffer("labels", torch.full((memory,), _NO_CODE))
 
     def forward(self, features: Features) -> Logits:
         """Give logits (b, n) over the classes."""
-        return self._guess(self._scaled(self._flat(features))[: len(features)])
-
-    def study(self, features: Features, source: Label) -> tuple[Logits, Label]:
-        """Give logits for the features and for the codes that are remembered, with the class of each, and remember these.
-
-        Args:
-            features: (b, c, h, w) without gradients.
-            source: the class of each, (b).
-
-        Returns:
-            Logits (b + memory, n) and classes (b + memory), -100 where nothing is remembered yet.
-        """
-        codes = self._flat(features)
-        logits, labels = self._guess(self._scaled(codes)), torch.cat([source, self.labels])
-        with torch.no_grad():
-            fine = codes.isfinite().all(1)  # a picture of NaN must not stay here
-            kept = torch.where(fine, source, _NO_CODE), torch.where(fine[:, None], codes, 0)
-            for memory, new in zip((self.labels, self.codes), kept, strict=True):
-                memory.copy_(torch.cat([new, memory])[: len(memory)])
-        return logits, labels
-
-    def _flat(self, features: Features) -> Tensor:
-        return rearrange(F.adaptive_avg_pool2d(features.float(), self.pool), "b c h w -> b (c h w)")
-
-    def _scaled(self, codes: Tensor) -> Tensor:
-        """Bring codes, and then those remembered, to mean 0 and variance 1: shrinking them must not help the encoder."""
-        there = F.pad(self.labels, (len(codes), 0)) != _NO_CODE
-        codes = torch.cat([codes, self.codes])
-        weight = rearrange(there / there.sum(), "b -> b 1")
-        mean = (weight * codes).sum(0)
-        variance = (weight * (codes - mean).square()).sum(0)
-        return (codes - mean) * torch.rsqrt(variance + 1e-5)
-
-    def _guess(self, codes: Tensor) -> Logits:
+        flat = rearrange(F.adaptive_avg_pool2d(features.float(), self.pool), "b c h w -> b (c h w)")
+        hidden: Tensor = self.scale(flat) if len(flat) > 1 else flat
         for layer in self.layers[:-1]:
-            codes = F.leaky_relu(layer(codes), 0.2)
-        logits: Tensor = self.layers[-1](codes)
+            hidden = F.leaky_relu(layer(hidden), 0.2)
+        logits: Tensor = self.layers[-1](hidden)
         return logits
 
 
@@ -172,7 +149,7 @@ def show(model: CGAN, batch: Batch, *, seen: Seen | None = None) -> Shown:
     image, mask, label = batch["image"], batch["mask"], batch["label"]
     seen = seen or Seen(image, mask, label)
     source = seen.source
-    features = model.generator.encode(seen.image, seen.mask)
+    features, restrained = _Restrained.apply(model.generator.encode(seen.image, seen.mask))  # type: ignore[no-untyped-call]
     face = model.generator.show(features, label, source)
     soft = blur_mask(mask, fraction=model.objective.mask_blur)
     swapped = None
@@ -181,7 +158,7 @@ def show(model: CGAN, batch: Batch, *, seen: Seen | None = None) -> Shown:
         swapped = model.generator.show(features, other, source), other
     region = torch.ones_like(soft) if model.objective.whole_image else soft
     composite = torch.lerp(image, face.image.to(image.dtype), soft)  # a decoder may give half precision under autocast
-    return Shown(source, face, composite, region, features, swapped)
+    return Shown(source, face, composite, region, restrained, swapped)
 
 
 def generator_step(
@@ -272,9 +249,9 @@ def discriminator_step(model: CGAN, batch: Batch, shown: Shown) -> tuple[Tensor,
 
 def code_adversary_step(code_adversary: CodeAdversary, shown: Shown) -> tuple[Tensor, Metrics]:
     """Score the adversary of the code at guessing the class seen; no gradient flows into the encoder."""
-    logits, source = code_adversary.study(shown.features.detach(), shown.source)
-    loss = F.cross_entropy(logits, source)
-    right = (logits.detach().argmax(1) == source).float().sum() / (source != _NO_CODE).sum()
+    logits = code_adversary(shown.features.detach())
+    loss = F.cross_entropy(logits, shown.source)
+    right = (logits.detach().argmax(1) == shown.source).float().mean()
     return loss, {"c/loss": loss.detach(), "c/accuracy": right}
 
 
