@@ -78,6 +78,8 @@ VARIANTS = {
     "default": {},
     "code not normalised": {"bottleneck": {"normalisation": "none"}},
     "code normalised by position": {"bottleneck": {"normalisation": "positions"}},
+    "no noise on the code": {"bottleneck": {"noise": 0.0}},
+    "twice the noise on the code": {"bottleneck": {"noise": 0.6}},
     "no adversary of the code": {"objective": {"code_adversary": 0.0}},
     "no back-translation": {"trainer": {"back_translation": 0.0}},
     "back-translation": {"trainer": {"back_translation": 0.5}},

@@ -38,6 +38,7 @@ def fake_batch(image_shape: Shape, *, num_classes: int, batch_size: int = 4, see
     )
 
 
+@torch.random.fork_rng(devices=[])  # a part may draw noise in training
 def check_component(part: Component) -> None:
     """Check that a part keeps the contract of its role.
 
@@ -92,8 +93,7 @@ def _check_copies(part: Component, role: type[Component], call: Callable[..., Te
         )
     if not torch.equal(call(copy.deepcopy(part)), result):
         raise ConfigError(f"{name}: a copy.deepcopy of it gives another result")
-    with torch.random.fork_rng(devices=[]):
-        twin = build(part.config(), role).eval()
+    twin = build(part.config(), role).eval()
     try:
         twin.load_state_dict(part.state_dict())
     except RuntimeError as error:

@@ -37,6 +37,36 @@ def test_arguments_are_checked_where_they_are_given(kind, argument, value):
         kind((4, 2, 2), **({"num_classes": 2} | {argument: value}))
 
 
+@pytest.mark.parametrize("kind", [MLPBottleneck, CrossAttentionBottleneck])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), True, "0.3", None])
+def test_noise_is_a_number_from_0_up(kind, value):
+    with pytest.raises(ConfigError, match=rf"{kind.__name__}.noise is {value!r}; it is a finite number from 0 up"):
+        kind((4, 2, 2), num_classes=2, noise=value)
+
+
+@pytest.mark.parametrize("kind", [MLPBottleneck, CrossAttentionBottleneck])
+@pytest.mark.parametrize("normalisation", ["pooled", "positions"])
+def test_noise_is_added_in_training_to_the_code_that_was_normalised(kind, normalisation):
+    part = kind((4, 8, 8), num_classes=2, width=8, normalisation=normalisation, noise=0.5)
+    codes = []
+    part.noise.register_forward_hook(lambda layer, given, made: codes.append((given[0], made)))
+    features, label = 3 + 7 * noise(32, 4, 8, 8), torch.tensor([0, 1] * 16)
+    part.train()(features, label, label)
+    part.eval()(features, label, label)
+    (code, noisy), (met, same) = codes
+    assert code.std() == pytest.approx(1, abs=0.1)
+    assert (noisy - code).std() == pytest.approx(0.5, abs=0.01)  # of 8,192 numbers
+    assert (noisy - code).mean() == pytest.approx(0, abs=0.02)
+    assert torch.equal(same, met)
+
+
+@pytest.mark.parametrize("kind", [MLPBottleneck, CrossAttentionBottleneck])
+def test_a_code_that_is_not_normalised_gets_no_noise(kind):
+    part = kind((4, 2, 2), num_classes=2, width=8, normalisation="none", noise=9).train()
+    features, label = noise(4, 4, 2, 2), torch.tensor([0, 1] * 2)
+    assert torch.equal(part(features, label), part(features, label))
+
+
 def test_heads_divide_the_width():
     with pytest.raises(ConfigError, match="3 heads do not divide a width of 8; use a width that is a multiple of 3"):
         CrossAttentionBottleneck((4, 2, 2), num_classes=2, width=8, heads=3)
@@ -107,7 +137,7 @@ def test_places_are_told_apart():
 
 @pytest.mark.parametrize("kind", [MLPBottleneck, CrossAttentionBottleneck])
 def test_what_is_constant_about_the_person_seen_leaves(kind):
-    part, label = kind((4, 2, 2), num_classes=2, width=8), torch.tensor([0, 1] * 16)
+    part, label = kind((4, 2, 2), num_classes=2, width=8, noise=0), torch.tensor([0, 1] * 16)
     features = noise(32, 4, 2, 2)
     shifted = features + 7 * label[:, None, None, None] * noise(1, 4, 1, 1, seed=2)
     to = torch.zeros(32, dtype=torch.int64)

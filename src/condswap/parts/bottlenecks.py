@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from condswap.errors import ConfigError
 from condswap.parts.class_norm import code_norm
-from condswap.parts.layers import ClassEmbedding, check_counts, image_shape, initialise, normal, rms_norm
+from condswap.parts.layers import ClassEmbedding, Noise, check_counts, image_shape, initialise, normal, rms_norm
 from condswap.roles import Bottleneck, Stranger
 from condswap.types import Features, Label
 
@@ -25,6 +25,9 @@ class MLPBottleneck(Bottleneck):
         out_channels: channels of the features that come out; their size stays (h, w).
         normalisation: of the code by the class seen: "pooled", "positions" (for people who are filmed alike, above all for
             many) or "none"; see `ClassNorm`.
+        noise: deviation of the noise that is added to the normalised code in training, where the code's own is 1. Codes of
+            different people then overlap, so that the decoder shows a person also for the codes of others; too much of it
+            costs expression. A code that is not normalised gets none.
 
     Example:
         >>> MLPBottleneck((16, 4, 4), num_classes=2).out_shape
@@ -42,6 +45,7 @@ class MLPBottleneck(Bottleneck):
         embedding: int = 64,
         out_channels: int = 64,
         normalisation: str = "pooled",
+        noise: float = 0.3,
     ) -> None:
         super().__init__()
         check_counts(
@@ -51,6 +55,7 @@ class MLPBottleneck(Bottleneck):
         self.out_shape = (out_channels, *self.in_shape[1:])
         self.num_classes = num_classes
         self.norm = code_norm(normalisation, self.in_shape, num_classes)
+        self.noise = Noise(noise, part="MLPBottleneck")
         self.embedding = ClassEmbedding(num_classes, (embedding,))
         channels, height, width_ = self.in_shape
         self.squeeze = nn.Linear(channels * height * width_ + embedding, width)
@@ -59,7 +64,7 @@ class MLPBottleneck(Bottleneck):
 
     def forward(self, features: Features, label: Label, source: Label | Stranger | None = None) -> Features:
         """Show the code as the class."""
-        code = features if self.norm is None else self.norm(features, source)
+        code = features if self.norm is None else self.noise(self.norm(features, source))
         joined = torch.cat([rearrange(code, "b c h w -> b (c h w)"), self.embedding(label).to(code.dtype)], dim=1)
         spread = self.spread(F.leaky_relu(self.squeeze(joined), 0.1))
         return F.leaky_relu(rearrange(spread, "b (c h w) -> b c h w", h=self.out_shape[1], w=self.out_shape[2]), 0.1)
@@ -79,6 +84,9 @@ class CrossAttentionBottleneck(Bottleneck):
         heads: attention heads; they divide the width.
         normalisation: of the code by the class seen: "pooled", "positions" (for people who are filmed alike, above all for
             many) or "none"; see `ClassNorm`.
+        noise: deviation of the noise that is added to the normalised code in training, where the code's own is 1. Codes of
+            different people then overlap, so that the decoder shows a person also for the codes of others; too much of it
+            costs expression. A code that is not normalised gets none.
 
     Raises:
         ConfigError: the heads do not divide the width.
@@ -99,6 +107,7 @@ class CrossAttentionBottleneck(Bottleneck):
         tokens: int = 8,
         heads: int = 4,
         normalisation: str = "pooled",
+        noise: float = 0.3,
     ) -> None:
         super().__init__()
         check_counts("CrossAttentionBottleneck", num_classes=num_classes, width=width, tokens=tokens, heads=heads)
@@ -110,6 +119,7 @@ class CrossAttentionBottleneck(Bottleneck):
         self.out_shape = (width, *self.in_shape[1:])
         self.num_classes, self.heads = num_classes, heads
         self.norm = code_norm(normalisation, self.in_shape, num_classes)
+        self.noise = Noise(noise, part="CrossAttentionBottleneck")
         self.bank = ClassEmbedding(num_classes, (tokens, width))
         self.position = normal(self.in_shape[1] * self.in_shape[2], width, std=0.02)
         self.lift = nn.Linear(self.in_shape[0], width)
@@ -119,7 +129,7 @@ class CrossAttentionBottleneck(Bottleneck):
 
     def forward(self, features: Features, label: Label, source: Label | Stranger | None = None) -> Features:
         """Show the code as the class."""
-        code = features if self.norm is None else self.norm(features, source)
+        code = features if self.norm is None else self.noise(self.norm(features, source))
         tokens = self.lift(rearrange(code, "b c h w -> b (h w) c")) + self.position
         bank = self.bank(label).to(tokens.dtype)
         query, key, value = (

@@ -1,5 +1,6 @@
 """The layers that the parts are made of."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -49,6 +50,31 @@ class ClassEmbedding(nn.Module, Growing):
 def rms_norm(x: Tensor, *, dim: int, eps: float = 1e-6) -> Tensor:
     """Divide by the root mean square along one dimension."""
     return x * torch.rsqrt(x.float().square().mean(dim, keepdim=True) + eps).to(x.dtype)
+
+
+class Noise(nn.Module):
+    """Adds normal noise in training, and nothing afterwards.
+
+    Args:
+        deviation: of the noise, where the features have a deviation of 1.
+        part: whose argument `noise` this is, for the error.
+
+    Raises:
+        ConfigError: the deviation is no finite number from 0 up.
+    """
+
+    def __init__(self, deviation: float, *, part: str) -> None:
+        super().__init__()
+        number = isinstance(deviation, int | float) and not isinstance(deviation, bool) and math.isfinite(deviation)
+        if not number or deviation < 0:
+            raise ConfigError(f"{part}.noise is {deviation!r}; it is a finite number from 0 up")
+        self.deviation = deviation
+
+    def forward(self, features: Features) -> Features:
+        """Add the noise to features of any shape."""
+        if not self.training or not self.deviation:
+            return features
+        return features + self.deviation * torch.randn_like(features)
 
 
 class Modulation(nn.Module):
