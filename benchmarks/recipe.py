@@ -287,20 +287,22 @@ def sharpness(model, data):
 
 @torch.no_grad()
 def turns(model, data, landmarks):
-    """Give the mean error of the turn of the raw swap, and of a random frame of the target in its place.
+    """Give the mean error of the turn of the raw swap, beside those of the picture itself and of a random frame of the target.
 
-    The outline of a swap that was pasted is the picture's own and tells the turn of the head, so here the face is alone.
+    The outline of a swap that was pasted is the picture's own and tells the turn of the head, so here the face is alone. The
+    landmarks of a face alone differ from those of the whole picture, also where it is the picture's own face.
     """
 
     def alone(face, mask):
         return torch.lerp(torch.full_like(face, 0.5), face, blur_mask(mask, fraction=0.04))
 
-    errors, random = [], []
+    errors, own, random = [], [], []
     for start in range(0, len(data), 32):
         batch = default_collate([data[index] for index in range(start, min(start + 32, len(data)))])
         image, mask, source = batch["image"], batch["mask"], batch["label"]
         small, small_mask = (F.interpolate(one, size=model.image_shape[1:], mode="area") for one in (image, mask))
         true = landmarks(image)["yaw"]
+        own.append((landmarks(alone(image, mask))["yaw"] - true).abs())
         for shift in range(1, len(data.classes)):
             to = (source + shift) % len(data.classes)
             face = model.generator(small, to, source, small_mask).image
@@ -311,6 +313,7 @@ def turns(model, data, landmarks):
             random.append((landmarks(torch.stack([data[pick]["image"] for pick in picks]))["yaw"] - true).abs())
     return {
         "raw yaw error": float(torch.cat(errors).nanmean()),
+        "the picture's own": float(torch.cat(own).nanmean()),
         "a random frame's": float(torch.cat(random).nanmean()),
     }
 
