@@ -193,6 +193,11 @@ def is_shape(value: object) -> TypeGuard[Sequence[int]]:
     )
 
 
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Say whether a value is a finite number, and no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _inside(part: Component, method: str) -> tuple[list[tuple[str, Any]], list[Component]]:
     """List the modules in a part, itself included, and apart from them the parts in it that do `method` in their way."""
     modules: list[tuple[str, Any]] = []

@@ -1,6 +1,5 @@
 """The layers that the parts are made of."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -8,7 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from condswap.component import Growing, is_shape
+from condswap.component import Growing, is_number, is_shape
 from condswap.errors import ConfigError, ShapeError
 from condswap.types import Features, Image, Label, Shape
 
@@ -65,8 +64,7 @@ class Noise(nn.Module):
 
     def __init__(self, deviation: float, *, part: str) -> None:
         super().__init__()
-        number = isinstance(deviation, int | float) and not isinstance(deviation, bool) and math.isfinite(deviation)
-        if not number or deviation < 0:
+        if not is_number(deviation) or deviation < 0:
             raise ConfigError(f"{part}.noise is {deviation!r}; it is a finite number from 0 up")
         self.deviation = deviation
 

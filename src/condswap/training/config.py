@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from condswap.component import is_number
 from condswap.data.augment import Augmentation
 from condswap.errors import ConfigError
 
@@ -77,18 +78,18 @@ class TrainerConfig:
             raise ConfigError(f"TrainerConfig.planned_steps is {planned!r}; it is a number of steps, or None")
         for name in ("learning_rate", "discriminator_learning_rate", "clip"):
             value = getattr(self, name)
-            if not (_is_number(value) and value > 0) and not (name == "clip" and value is None):
+            if not (is_number(value) and value > 0) and not (name == "clip" and value is None):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number above 0")
         for name in ("average", "unmasked", "back_translation"):
             value = getattr(self, name)
-            if not (_is_number(value) and 0 <= value <= 1) and not (name == "back_translation" and value is None):
+            if not (is_number(value) and 0 <= value <= 1) and not (name == "back_translation" and value is None):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number from 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"TrainerConfig.precision is {self.precision!r}; known here: float32, bfloat16")
         for name in ("betas", "discriminator_betas"):
             value = getattr(self, name)
             pair = isinstance(value, tuple | list) and len(value) == 2
-            if not pair or not all(_is_number(beta) and 0 <= beta < 1 for beta in value):
+            if not pair or not all(is_number(beta) and 0 <= beta < 1 for beta in value):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is two numbers from 0 to below 1")
             object.__setattr__(self, name, tuple(value))
         if not isinstance(self.augmentation, Augmentation | None):
@@ -173,7 +174,3 @@ class TrainerConfig:
         if unknown:
             raise ConfigError(f"the trainer's settings have {sorted(unknown)}, not known here: update condswap")
         return cls(**{**config, "augmentation": None if strengths is None else Augmentation(**strengths)})
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
