@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,14 +34,14 @@ def require_pillow() -> None:
         raise ConfigError('reading and writing pictures needs Pillow: pip install "condswap[data]"') from error
 
 
-def decode_picture(path: Path, *, image_size: int | None = None) -> tuple[Tensor, Tensor | None]:
-    """Decode a file to its colours (3, h, w) and its transparency (1, h, w) or None, uint8.
+def decode_picture(source: Path | bytes, *, image_size: int | None = None) -> tuple[Tensor, Tensor | None]:
+    """Decode a file, or the bytes of one, to its colours (3, h, w) and its transparency (1, h, w) or None, uint8.
 
     The EXIF orientation is applied; the colours are not multiplied by the transparency. With `image_size` the picture
     has to be square and is resized. Raises `DataError` with the reason.
     """
     with _reading():
-        opened = _open(path, image_size)
+        opened = _open(source, image_size)
         picture, alpha = opened.picture, None
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
@@ -49,7 +50,7 @@ def decode_picture(path: Path, *, image_size: int | None = None) -> tuple[Tensor
         return _finish(picture.convert("RGB"), opened, image_size), alpha
 
 
-def decode_mask(path: Path, *, image_size: int | None = None) -> Tensor:
+def decode_mask(source: Path | bytes, *, image_size: int | None = None) -> Tensor:
     """Decode the picture of a mask to (1, h, w), uint8; white is the face, and what is transparent is not.
 
     Raises `DataError` with the reason.
@@ -57,7 +58,7 @@ def decode_mask(path: Path, *, image_size: int | None = None) -> Tensor:
     with _reading():
         from PIL import ImageChops
 
-        opened = _open(path, image_size)
+        opened = _open(source, image_size)
         picture = opened.picture
         grey = picture.convert("L")
         if picture.has_transparency_data:
@@ -81,13 +82,13 @@ class _Opened:
     orientation: int
 
 
-def _open(path: Path, image_size: int | None) -> _Opened:
+def _open(source: Path | bytes, image_size: int | None) -> _Opened:
     """Open, check and load a file."""
     from PIL import Image as Pillow
 
-    if path.stat().st_size == 0:
+    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
         raise DataError("the file is empty")
-    with Pillow.open(path, formats=_FORMATS) as picture:
+    with Pillow.open(BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as picture:
         width, height = picture.size
         # Pillow itself only warns between once and twice its limit.
         if Pillow.MAX_IMAGE_PIXELS is not None and width * height > Pillow.MAX_IMAGE_PIXELS:

@@ -63,7 +63,7 @@ def save_picture(image: Tensor, path: Path | str) -> None:
     if path.suffix.lower() not in _WRITERS:
         raise ConfigError(f"cannot write a picture named {path.name!r}; end the name in {', '.join(_WRITERS)}")
     kind, options = _WRITERS[path.suffix.lower()]
-    picture = _to_pillow(image)
+    picture = to_pillow(image)
     write_atomically(path, lambda temporary: picture.save(temporary, kind, **options))
 
 
@@ -106,7 +106,7 @@ def swap_grid(rows: Mapping[str, Image], *, scale: int | None = None, captions: 
         y = top + row * (height + gap)
         draw.text((margin, y + height // 2), name, fill=_INK, font=font, anchor="lm")
         for column, image in enumerate(images):
-            picture = _to_pillow(image).resize((width, height), Pillow.Resampling.LANCZOS)
+            picture = to_pillow(image).resize((width, height), Pillow.Resampling.LANCZOS)
             canvas.paste(picture, (margin + gutter + column * (width + gap), y))
     return to_tensor(canvas).float() / 255
 
@@ -157,7 +157,11 @@ def save_curves(path: Path | str, curves: Mapping[str, Sequence[tuple[int, float
         write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=144, format=kind))
 
 
-def _to_pillow(image: Tensor) -> "PillowImage":
+def to_pillow(image: Tensor) -> "PillowImage":
+    """Turn an image (3, h, w) or a mask (1, h, w), float in [0, 1], into a picture of Pillow's.
+
+    Raises `ShapeError` for another shape or kind, `DataError` for values outside [0, 1].
+    """
     from PIL import Image as Pillow
 
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape or not image.is_floating_point():

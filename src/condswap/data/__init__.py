@@ -1,8 +1,19 @@
-"""Faces to train on: a folder of pictures, procedural toy faces, their clips, and the changes that make more of them."""
+"""Faces to train on: folders of pictures, DeepFaceLab's facesets, toy faces, clips, and the changes that make more of them."""
 
 from condswap.data.augment import Augmentation
 from condswap.data.clips import Clip, find_clips
+from condswap.data.dfl_face import DflFace, Polygon, put_mask, put_picture
 from condswap.data.face_folder import FaceFolder
 from condswap.data.toy_faces import ToyFaces
 
-__all__ = ["Augmentation", "Clip", "FaceFolder", "ToyFaces", "find_clips"]
+__all__ = [
+    "Augmentation",
+    "Clip",
+    "DflFace",
+    "FaceFolder",
+    "Polygon",
+    "ToyFaces",
+    "find_clips",
+    "put_mask",
+    "put_picture",
+]

@@ -13,23 +13,21 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from condswap.data.clips import Changes, Clip, join_stretches, thumbnail
+from condswap.data.dfl_face import find_face
+from condswap.data.dfl_pak import read_packed
+from condswap.data.layout import SUFFIXES, Found, lay_out
 from condswap.decoding import decode_mask, decode_picture, require_pillow
 from condswap.errors import ConfigError, DataError
 from condswap.progress import Progress
 from condswap.types import Item
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-_OTHER_SUFFIXES = (".avif", ".bmp", ".gif", ".heic", ".jfif", ".jp2", ".jxl", ".tif", ".tiff")
-_MASK = ".mask.png"
 _SMALLEST = 16
 
 
 class _Entry(NamedTuple):
-    """One picture: its files, its class, if anything said where the face is, its cache row, the step from its neighbour."""
+    """One picture: where it is, if anything said where the face is, its cache row, the step from its neighbour."""
 
-    path: Path
-    mask: Path | None
-    label: int
+    found: Found
     masked: bool = False
     row: int = -1
     step: float = 0.0
@@ -40,7 +38,13 @@ class FaceFolder(Dataset[Item]):
 
     An item is `{"image": float32 (3, s, s) RGB in [0, 1], "mask": float32 (1, s, s) in [0, 1], "label": int}`; items
     are in the order of their classes, then of their names. The mask of `name.jpg` is `name.mask.png` beside it, or else
-    the picture's alpha channel, or else all ones: those pictures are listed in `without_mask`.
+    the picture's alpha channel, or else what DeepFaceLab wrote into it (the mask, or the hull of the landmarks), or else
+    all ones: those pictures are listed in `without_mask`.
+
+    Facesets of DeepFaceLab are read as they are: a workspace with `data_src/aligned` and `data_dst/aligned`, whose classes
+    are then `data_dst` and `data_src`, or one folder a person; a folder may hold a `faceset.pak` in place of pictures, and
+    `root` may be a pak, or hold one, that says who is who. The pickles inside are read by `condswap.safe_pickle`, which
+    runs nothing. Links that lead out of `root` are not followed.
 
     Every file is read once here, so that a picture that cannot be used is known before training: it is left out and
     listed in `unreadable` as (path, reason). `classes` chooses and orders the folders; None takes all, sorted.
@@ -85,19 +89,15 @@ class FaceFolder(Dataset[Item]):
                 raise ConfigError(f"{name}={value!r} is not a whole number from {least} on")
         require_pillow()
         self.root, self.image_size = Path(root), image_size
-        self.classes = _choose_classes(self.root, classes)
-        entries, problems = [], []
-        for label, name in enumerate(self.classes):
-            found, refused = _list_class(self.root / name, label)
-            entries += found
-            problems += refused
+        self.classes, pictures, refused = lay_out(self.root, classes)
+        entries = [_Entry(found) for found in pictures]
         rows = min(len(entries), cache // (4 * image_size**2))
         # One tensor for all: a worker process gets it as one piece of shared memory.
         self._pixels = torch.empty(rows, 4, image_size, image_size, dtype=torch.uint8)
         usable, unusable = self._read_all(entries)
         self._hold(usable)
         self._whole = usable
-        self.unreadable = tuple(sorted(problems + unusable))
+        self.unreadable = tuple(sorted(refused + unusable))
         self._refuse_empty_classes()
 
     def __len__(self) -> int:
@@ -114,16 +114,18 @@ class FaceFolder(Dataset[Item]):
             pixels = self._pixels[entry.row]
         else:
             try:
-                pixels, _ = _decode(entry, self.image_size)
+                pixels, _ = _decode(entry.found, self.image_size)
             except DataError as error:
-                raise DataError(f"cannot use {entry.path} any more: {error}; build the FaceFolder again") from error
+                raise DataError(
+                    f"cannot use {entry.found.path} any more: {error}; build the FaceFolder again"
+                ) from error
         values = pixels.float() / 255
-        return {"image": values[:3], "mask": values[3:], "label": entry.label}
+        return {"image": values[:3], "mask": values[3:], "label": entry.found.label}
 
     @property
     def without_mask(self) -> list[Path]:
         """The pictures whose mask is all ones because nothing says where the face is."""
-        return [entry.path for entry in self._entries if not entry.masked]
+        return [entry.found.path for entry in self._entries if not entry.masked]
 
     def clips(self, *, cut: float = 0.1, least: int = 8) -> list[Clip]:
         """Split the pictures of every class into clips, as `condswap.data.find_clips` does; nothing is read again.
@@ -131,10 +133,12 @@ class FaceFolder(Dataset[Item]):
         A part of a `split` gives its pictures of each clip of the whole folder.
         """
         whole = self._whole
-        found = join_stretches([one.label for one in whole], [one.step for one in whole], cut=cut, least=least)
-        places = {entry.path: place for place, entry in enumerate(self._entries)}
+        found = join_stretches([one.found.label for one in whole], [one.step for one in whole], cut=cut, least=least)
+        places = {entry.found.path: place for place, entry in enumerate(self._entries)}
         here = (
-            Clip(label, tuple(places[whole[index].path] for index in indices if whole[index].path in places))
+            Clip(
+                label, tuple(places[whole[index].found.path] for index in indices if whole[index].found.path in places)
+            )
             for label, indices in found
         )
         return [clip for clip in here if clip.indices]
@@ -168,15 +172,15 @@ class FaceFolder(Dataset[Item]):
 
     def _hold(self, entries: list[_Entry]) -> None:
         self._entries = entries
-        self.paths = [entry.path for entry in entries]
-        self.labels = [entry.label for entry in entries]
+        self.paths = [entry.found.path for entry in entries]
+        self.labels = [entry.found.label for entry in entries]
 
     def _read_all(self, entries: list[_Entry]) -> tuple[list[_Entry], list[tuple[Path, str]]]:
         """Decode every picture once, keeping the first ones as far as the memory goes."""
 
         def read(row: int) -> tuple[_Entry, Tensor] | str:
             try:
-                pixels, masked = _decode(entries[row], self.image_size)
+                pixels, masked = _decode(entries[row].found, self.image_size)
             except DataError as error:
                 return str(error)
             small = thumbnail(pixels[:3]) / 255
@@ -194,10 +198,10 @@ class FaceFolder(Dataset[Item]):
             with Progress(len(entries), title=f"reading {self.root}", delay=2.0) as progress:
                 for row, result in enumerate(pool.map(read, range(len(entries)))):
                     if isinstance(result, str):
-                        bad.append((entries[row].path, result))
+                        bad.append((entries[row].found.path, result))
                     else:
                         entry, small = result
-                        good.append(entry._replace(step=changes.to(small, entry.label)))
+                        good.append(entry._replace(step=changes.to(small, entry.found.label)))
                     progress.update(row + 1, f"{len(bad)} unreadable" if bad else "")
         finally:
             pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the folder
@@ -208,81 +212,37 @@ class FaceFolder(Dataset[Item]):
         empty = [name for label, name in enumerate(self.classes) if label not in used]
         if not empty:
             return
-        told = [(path, reason) for path, reason in self.unreadable if path.parent.name in empty]
+        told = [(path, reason) for path, reason in self.unreadable if {one.name for one in path.parents} & set(empty)]
         reasons = "".join(f"\n  {path}: {reason}" for path, reason in told[:3])
         more = f"\n  ... and {len(told) - 3} more" if len(told) > 3 else ""
         if len(empty) == len(self.classes):
             raise DataError(
-                f"{self.root} has no picture that can be used ({', '.join(_SUFFIXES)} in a folder per class: "
+                f"{self.root} has no picture that can be used ({', '.join(SUFFIXES)} in a folder per class: "
                 f"{', '.join(empty)}); add pictures or mend these{reasons}{more}"
             )
         raise DataError(
             f"class {', '.join(map(repr, empty))} in {self.root} has no picture that can be used; add pictures "
-            f"({', '.join(_SUFFIXES)}), remove the folder, or choose others with classes={reasons}{more}"
+            f"({', '.join(SUFFIXES)}), remove the folder, or choose others with classes={reasons}{more}"
         )
 
 
-def _decode(entry: _Entry, size: int) -> tuple[Tensor, bool]:
+def _decode(found: Found, size: int) -> tuple[Tensor, bool]:
     """Give the pixels (4, size, size) uint8, RGB and mask, with whether anything said where the face is."""
-    colours, alpha = decode_picture(entry.path, image_size=size)
+    source = found.path if found.packed is None else read_packed(found.path.parent, found.packed)
+    colours, alpha = decode_picture(source, image_size=size)
     masked = True
-    if entry.mask is not None:
+    if found.mask is not None:
         try:
-            mask = decode_mask(entry.mask, image_size=size)
+            mask = decode_mask(found.mask, image_size=size)
         except DataError as error:
-            raise DataError(f"its mask {entry.mask.name}: {error}") from error
+            raise DataError(f"its mask {found.mask.name}: {error}") from error
     elif alpha is not None:
         # An alpha that is opaque everywhere is how programs save a picture without one.
         mask, masked = alpha, bool((alpha < 255).any())
     else:
-        mask, masked = torch.full_like(colours[:1], 255), False
+        face = find_face(source) if found.path.suffix.lower() in (".jpg", ".jpeg") else None
+        inside = None if face is None else face.mask(image_size=size)
+        mask, masked = (torch.full_like(colours[:1], 255), False) if inside is None else (inside, True)
     if not mask.any():
         raise DataError("its mask is empty: nothing is marked as face; draw it again or delete it")
     return torch.cat((colours, mask)), masked
-
-
-def _choose_classes(root: Path, chosen: Sequence[str] | None) -> tuple[str, ...]:
-    if isinstance(chosen, str) or (chosen is not None and (not chosen or len(set(chosen)) < len(chosen))):
-        raise ConfigError(f"classes={chosen!r} is not a list of different names, such as ['ada', 'bo']")
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "does not exist"
-        raise DataError(f"{root} {what}; give a folder that has one folder of pictures per class")
-    visible = _visible(root)
-    known = tuple(entry.name for entry in visible if entry.is_dir())
-    if not known:
-        loose = sum(entry.suffix.lower() in _SUFFIXES for entry in visible)
-        if loose:
-            raise DataError(
-                f"{root} has {loose} picture files but no folder per class; move them into a folder named after the "
-                f"person: {root / 'NAME'}"
-            )
-        raise DataError(f"{root} has no folder of pictures; make one per class: {root / 'NAME' / 'picture.jpg'}")
-    if chosen is None:
-        return known
-    unknown = [name for name in chosen if name not in known]
-    if unknown:
-        raise DataError(f"{root} has no class {', '.join(map(repr, unknown))}; its classes are {', '.join(known)}")
-    return tuple(chosen)
-
-
-def _list_class(folder: Path, label: int) -> tuple[list[_Entry], list[tuple[Path, str]]]:
-    """Find the pictures of one class, and the files that look like pictures but are none of ours."""
-    files = [entry for entry in _visible(folder) if not entry.is_dir()]
-    masks = {file.name[: -len(_MASK)]: file for file in files if file.name.lower().endswith(_MASK)}
-    pictures = [file for file in files if file.suffix.lower() in _SUFFIXES and not file.name.lower().endswith(_MASK)]
-    problems = [
-        (file, f"{file.suffix} is not read here; convert it to JPEG, PNG or WebP")
-        for file in files
-        if file.suffix.lower() in _OTHER_SUFFIXES
-    ]
-    stems = {picture.stem for picture in pictures}
-    problems += [(file, "a mask without its picture") for stem, file in masks.items() if stem not in stems]
-    return [_Entry(picture, masks.get(picture.stem), label) for picture in pictures], problems
-
-
-def _visible(folder: Path) -> list[Path]:
-    """List what is not hidden in a folder, by name."""
-    try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"cannot look into {folder}: {error.strerror}; allow reading it, or choose another") from error

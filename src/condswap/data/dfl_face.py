@@ -1,0 +1,296 @@
+"""What DeepFaceLab wrote into the JPEG of an aligned face: the landmarks, where it was cut out, its mask."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from condswap.data.hull import hull_mask
+from condswap.data.jpeg import APP15, content, frame_size, replace_segment, segments
+from condswap.decoding import decode_mask
+from condswap.errors import DataError, ShapeError
+from condswap.files import write_atomically
+from condswap.pictures import to_pillow
+from condswap.safe_pickle import Array, dumps, loads
+
+_LANDMARKS = 68
+_FARTHEST = 16  # sides of the picture that a landmark may lie outside
+_LARGEST_MASK = 50_000  # bytes of a PNG, above which DeepFaceLab takes a JPEG
+
+
+@dataclass(frozen=True, eq=False)
+class Polygon:
+    """An outline that somebody drew to teach a mask: what is in it is face, or (include=False) is not."""
+
+    include: bool
+    points: Tensor
+    """(n, 2), x and y in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class DflFace:
+    """An aligned face of DeepFaceLab's.
+
+    Attributes:
+        face_type: how much of the head the crop shows, such as "whole_face".
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
+        landmarks: float64 (68, 2), x and y in pixels of this picture; None where there are none.
+        brows: by how much the mask that is made of the landmarks raises the brows.
+        source: the name of the file that the face was cut from; None if unknown.
+        source_box: left, top, right and bottom of the face there, in pixels.
+        source_landmarks: float64 (68, 2), the landmarks there.
+        matrix: float64 (2, 3), from the pixels there to those here.
+        polygons: outlines that somebody drew.
+        mask_file: the mask as the bytes of a PNG or JPEG, of any size; None where there is none.
+
+    Example:
+        `faces` is a folder of aligned faces:
+
+            face = DflFace.read("faces/00001_0.jpg")
+            face.landmarks.shape            # torch.Size([68, 2])
+            face.mask()                     # (1, height, width), that of the file or the hull of the landmarks
+    """
+
+    face_type: str
+    height: int
+    width: int
+    landmarks: Tensor | None = field(default=None, repr=False)
+    brows: float = 1.0
+    source: str | None = None
+    source_box: tuple[int, int, int, int] | None = None
+    source_landmarks: Tensor | None = field(default=None, repr=False)
+    matrix: Tensor | None = field(default=None, repr=False)
+    polygons: tuple[Polygon, ...] = field(default=(), repr=False)
+    mask_file: bytes | None = field(default=None, repr=False)
+    _all: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, file: Path | str | bytes) -> "DflFace":
+        """Read what a JPEG holds.
+
+        Raises:
+            DataError: it cannot be read, or holds nothing of DeepFaceLab's.
+        """
+        name = "the picture" if isinstance(file, bytes) else str(file)
+        try:
+            face = find_face(file if isinstance(file, bytes) else Path(file))
+        except DataError as error:
+            raise DataError(f"cannot use {name}: {error}") from error
+        if face is None:
+            raise DataError(f"{name} has no data of DeepFaceLab's; give a face that DeepFaceLab cut out, as .jpg")
+        return face
+
+    def mask(self, *, image_size: int | None = None) -> Tensor | None:
+        """Give the mask, uint8 (1, h, w): the one in the file, or else the hull of the landmarks; None without either.
+
+        Args:
+            image_size: the side to resize it to; None leaves the one in the file in its own size and draws the hull in that
+                of the picture.
+
+        Raises:
+            DataError: the one in the file is broken. The message is the reason alone.
+        """
+        if self.mask_file is not None:
+            try:
+                return decode_mask(self.mask_file, image_size=image_size)
+            except DataError as error:
+                raise DataError(f"the mask inside it: {error}") from error
+        if self.landmarks is None:
+            return None
+        hull = hull_mask(self.landmarks, height=self.height, width=self.width, brows=self.brows)
+        if image_size is None:
+            return hull
+        size = (image_size, image_size)
+        return F.interpolate(hull[None].float(), size=size, mode="bilinear", antialias=True)[0].round().to(torch.uint8)
+
+
+def find_face(file: Path | bytes) -> DflFace | None:
+    """Give what DeepFaceLab wrote into a JPEG, or None if it wrote nothing.
+
+    Raises:
+        DataError: what is there cannot be used. The message is the reason alone.
+    """
+    if isinstance(file, bytes):
+        return _find(BytesIO(file))
+    try:
+        with file.open("rb") as opened:
+            return _find(opened)
+    except OSError as error:
+        raise DataError(error.strerror or str(error)) from error
+
+
+def _find(file: BinaryIO) -> DflFace | None:
+    payload, size = None, (0, 0)
+    for segment in segments(file):
+        size = frame_size(file, segment) or size
+        if segment.marker == APP15 and payload is None:
+            payload = content(file, segment)
+    # Other programs use this segment, too; every pickle of DeepFaceLab's begins with its protocol.
+    if payload is None or not payload.startswith(b"\x80"):
+        return None
+    try:
+        values = loads(payload)
+        if not isinstance(values, dict):
+            raise DataError(f"a {type(values).__name__} and no dict")
+        return face_of(values, *size)
+    except DataError as error:
+        raise DataError(f"what DeepFaceLab wrote into it: {error}") from error
+
+
+def face_of(values: Mapping[str, Any], height: int, width: int) -> DflFace:
+    """Make a face of DeepFaceLab's own dict, checking everything.
+
+    Raises:
+        DataError: something is not what it should be. The message is the reason alone.
+    """
+    if height < 1 or width < 1:
+        raise DataError("the picture says no size")
+    box = _numbers(values, "source_rect", (4,))
+    mask_file = values.get("xseg_mask")
+    if mask_file is not None and not (isinstance(mask_file, Array) and mask_file.kind == "u1"):
+        raise DataError("xseg_mask is not the bytes of a picture")
+    return DflFace(
+        _word(values, "face_type") or "full_face",
+        height,
+        width,
+        _numbers(values, "landmarks", (_LANDMARKS, 2), most=_FARTHEST * max(height, width)),
+        _brows(values),
+        _word(values, "source_filename"),
+        None if box is None else tuple(map(int, box.tolist())),  # type: ignore[arg-type]
+        _numbers(values, "source_landmarks", (_LANDMARKS, 2)),
+        _numbers(values, "image_to_face_mat", (2, 3)),
+        _polygons(values.get("seg_ie_polys")),
+        None if mask_file is None else mask_file.data,
+        values,
+    )
+
+
+def _word(values: Mapping[str, Any], name: str) -> str | None:
+    word = values.get(name)
+    if word is not None and not isinstance(word, str):
+        raise DataError(f"{name} is a {type(word).__name__} and no word")
+    return word
+
+
+def _brows(values: Mapping[str, Any]) -> float:
+    amount = values.get("eyebrows_expand_mod")
+    if amount is None:
+        return 1.0
+    if not isinstance(amount, int | float) or not -_FARTHEST <= amount <= _FARTHEST:
+        raise DataError("eyebrows_expand_mod is not a small number")
+    return float(amount)
+
+
+def _numbers(values: Mapping[str, Any], name: str, shape: Sequence[int], *, most: float = 1e9) -> Tensor | None:
+    """Give an array or a list of lists of numbers as float64."""
+    given = values.get(name)
+    if given is None:
+        return None
+    fits = False
+    if isinstance(given, Array):
+        fits = given.shape == tuple(shape)
+        numbers = given.tensor().double() if fits else torch.zeros(0)
+    elif isinstance(given, list | tuple) and len(given) == shape[0]:
+        rows = given if len(shape) > 1 else [given]
+        fits = all(isinstance(row, list | tuple) and len(row) == shape[-1] for row in rows)
+        fits = fits and all(isinstance(one, int | float) and abs(one) <= most for row in rows for one in row)
+        numbers = torch.tensor(given, dtype=torch.float64) if fits else torch.zeros(0)
+    if not fits:
+        raise DataError(f"{name} is not {' x '.join(map(str, shape))} numbers, none of them larger than {most:g}")
+    if not (numbers.abs() <= most).all():  # false for what is not a number, too
+        raise DataError(f"{name} has a number that is larger than {most:g}")
+    return numbers
+
+
+def _polygons(given: Any) -> tuple[Polygon, ...]:
+    """Read the outlines, as they are written now or, as pairs, once were."""
+    listed = given.get("polys") if isinstance(given, dict) else given
+    if listed is None:
+        return ()
+    if not isinstance(listed, list):
+        raise DataError("seg_ie_polys is not a list of outlines")
+    found = []
+    for one in listed:
+        kind, points = (
+            (one.get("type"), one.get("pts")) if isinstance(one, dict) else one if _pair(one) else (None, None)
+        )
+        corners = points.shape[0] if isinstance(points, Array) and len(points.shape) == 2 else None
+        if isinstance(points, list | tuple):
+            corners = len(points)
+        if type(kind) is not int or kind not in (0, 1) or corners is None:
+            raise DataError("seg_ie_polys has something that is no outline")
+        if corners:
+            outline = _numbers({"seg_ie_polys": points}, "seg_ie_polys", (corners, 2))
+            found.append(Polygon(bool(kind), outline if outline is not None else torch.zeros(0, 2)))
+    return tuple(found)
+
+
+def _pair(one: Any) -> bool:
+    return isinstance(one, list | tuple) and len(one) == 2
+
+
+def put_mask(path: Path | str, mask: Tensor) -> None:
+    """Put a mask into a DeepFaceLab JPEG, where DeepFaceLab finds it; the pixels and all else stay as they are.
+
+    Args:
+        path: the file, which is written whole or not at all.
+        mask: float (1, h, w) in [0, 1], 1 = face; h and w may differ from those of the picture.
+
+    Raises:
+        ShapeError: another shape.
+        DataError: values that are out of range, a file that is not DeepFaceLab's, or a disk that refuses.
+    """
+    if mask.ndim != 3 or mask.shape[0] != 1:
+        raise ShapeError(f"a mask is (1, h, w), not {tuple(mask.shape)}")
+    face = DflFace.read(path)
+    _write(Path(path), Path(path).read_bytes(), {**face._all, "xseg_mask": _packed(mask)})
+
+
+def put_picture(path: Path | str, picture: Tensor) -> None:
+    """Put a changed picture into a DeepFaceLab JPEG; the landmarks, the mask and all else that it holds stay.
+
+    Args:
+        path: the file, which is written whole or not at all.
+        picture: float (3, h, w) RGB in [0, 1], of the size that the file has, since the landmarks are in its pixels.
+
+    Raises:
+        ShapeError: another shape than the file's.
+        DataError: values that are out of range, a file that is not DeepFaceLab's, or a disk that refuses.
+    """
+    face = DflFace.read(path)
+    if tuple(picture.shape) != (3, face.height, face.width):
+        raise ShapeError(
+            f"the picture is {tuple(picture.shape)} and {path} is {(3, face.height, face.width)}; resize it, since the "
+            "landmarks in the file are in its pixels"
+        )
+    _write(Path(path), _encoded(picture, "JPEG", quality=100, subsampling=0), face._all)
+
+
+def _write(path: Path, picture: bytes, values: Mapping[str, Any]) -> None:
+    try:
+        whole = replace_segment(picture, APP15, dumps({key: one for key, one in values.items() if one is not None}))
+    except DataError as error:
+        raise DataError(f"could not write {path}: {error}; it is untouched") from error
+    write_atomically(path, whole)
+
+
+def _packed(mask: Tensor) -> Array:
+    """Encode a mask as DeepFaceLab does: PNG where that is small, or else the best JPEG that is."""
+    data = _encoded(mask, "PNG", optimize=True)
+    for quality in range(100, 0, -5):
+        if len(data) <= _LARGEST_MASK:
+            break
+        data = _encoded(mask, "JPEG", quality=quality)
+    return Array("u1", (len(data), 1), data)
+
+
+def _encoded(picture: Tensor, kind: str, **settings: Any) -> bytes:
+    stream = BytesIO()
+    to_pillow(picture).save(stream, format=kind, **settings)
+    return stream.getvalue()
