@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # the doors
     "__init__": USES,
     "demo": USES,
-    "cli": USES | {"__init__", "demo"},
+    "train": USES,
+    "cli": USES | {"__init__", "demo", "train"},
     "__main__": {"cli"},
 }
 ROLES = {"encoders", "bottlenecks", "decoders", "discriminators"}

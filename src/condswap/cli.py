@@ -1,28 +1,36 @@
 """The command line: argument parsing and nothing else."""
 
 import argparse
+import contextlib
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import condswap
 from condswap.errors import CondswapError
+from condswap.training.interrupt import Ended, ended_like_ctrl_c
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the result is the exit code: 0, 1 for bad input, 2 for a wrong argument, 130 for Ctrl-C."""
+    """Run a command; the result is the exit code.
+
+    0, 1 for bad input, 2 for a wrong argument, 130 for Ctrl-C, and 143 or 129 where the system asked for an end.
+    """
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        given.run(given)
+        with ended_like_ctrl_c():
+            given.run(given)
     except CondswapError as error:
         sys.stderr.write(f"condswap: {' '.join(str(error).split())}\n")
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         words = {name: shlex.quote(str(value)) for name, value in vars(given).items()}
-        sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**words)}\n")
-        return 130
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**words)}\n")
+        return 128 + (stop.number if isinstance(stop, Ended) else signal.SIGINT)
     return 0
 
 
@@ -44,8 +52,42 @@ def _parser() -> argparse.ArgumentParser:
         run=_demo,
         go_on="the model so far is in {out}/swapper; go on with `condswap demo --out {out} --steps {steps} --resume`",
     )
+    _add_train(commands)
     _add_evaluate(commands)
     return parser
+
+
+def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a swapper on your own faces",
+        description="Trains one model for all the people in FACES, on pictures of their aligned faces, and writes to RUN the "
+        "swapper, a picture of its swaps, a report on them and the state to go on from. The last 15 % of every clip are not "
+        "trained on; the picture and the report are of them. The same command again goes on with a run that was stopped.",
+    )
+    train.add_argument(
+        "faces",
+        type=Path,
+        metavar="FACES",
+        help="one folder of faces a person, a workspace of DeepFaceLab's, or a faceset.pak",
+    )
+    train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the folder for all that is written")
+    train.add_argument("--size", type=_count, default=64, help="the side of the model's pictures (default: 64)")
+    train.add_argument("--steps", type=_count, default=4000, help="steps of training, in all (default: 4000)")
+    train.add_argument("--batch-size", type=_count, default=8, help="pictures a step (default: 8)")
+    train.add_argument("--classes", metavar="NAME,NAME", help="the people to take, in this order (default: all)")
+    train.add_argument("--bottleneck", choices=["cross_attention", "mlp"], default="cross_attention")
+    train.add_argument(
+        "--identity",
+        metavar="FILE",
+        help="the network that says who is seen, for the report: an .onnx file, or user/name on the Hub",
+    )
+    train.add_argument(
+        "--save-every", type=_count, default=500, help="steps between two times of saving (default: 500)"
+    )
+    train.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
+    train.add_argument("--seed", type=_seed, default=0, help="of everything random (default: 0)")
+    train.set_defaults(run=_train, go_on="the swapper so far is in {out}/swapper; give the same command again to go on")
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -77,6 +119,30 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--card", action="store_true", help="put the main figures into the card of MODEL, a folder")
     evaluate.add_argument("--limit", type=_count, default=512, help="pictures to look at, at most (default: 512)")
     evaluate.set_defaults(run=_evaluate, go_on="nothing was written; run the same command again")
+
+
+def _train(given: argparse.Namespace) -> None:
+    from condswap import train
+
+    made = train.run(
+        given.faces,
+        given.out,
+        image_size=given.size,
+        steps=given.steps,
+        batch_size=given.batch_size,
+        classes=given.classes.split(",") if given.classes else None,
+        bottleneck=given.bottleneck,
+        identity=given.identity,
+        seed=given.seed,
+        save_every=given.save_every,
+        device=given.device,
+    )
+    sys.stdout.write(
+        f"{made.report.verdict}\n"
+        f"Look at   {made.swaps}\n"
+        f"and read  {made.report_file}\n"
+        f'The model: CGAN.from_pretrained("{made.model}")\n'
+    )
 
 
 def _evaluate(given: argparse.Namespace) -> None:

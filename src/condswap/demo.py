@@ -1,6 +1,5 @@
 """The demo: toy faces, a short training, and a picture in which one face has become another."""
 
-import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +11,7 @@ from condswap.cgan import CGAN
 from condswap.data import ToyFaces
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Fidelity, swap_fidelity
+from condswap.files import make_folder
 from condswap.pictures import save_curves, save_grid
 from condswap.training import Trainer, TrainerConfig, every
 from condswap.training.interrupt import held_back
@@ -49,7 +49,7 @@ def run(out: Path, *, steps: int = 2000, seed: int = 0, resume: bool = False) ->
         KeyboardInterrupt: training was interrupted; the model so far and the state to resume from are in `out`.
     """
     _check_extras()
-    _check_folder(out)
+    make_folder(out)
     if resume and not (out / "state").is_dir():
         raise DataError(f"there is no interrupted demo in {out}; give its folder, or leave --resume out to begin anew")
     data = ToyFaces(2, image_size=64, seed=0, length=1000)
@@ -107,13 +107,3 @@ def _check_extras() -> None:
             import_module(module)
         except ImportError as error:
             raise ConfigError(f'the demo draws what it did with {name}: pip install "condswap[demo]"') from error
-
-
-def _check_folder(out: Path) -> None:
-    """Find out before the training that nothing could be written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{out} cannot be made: {error.strerror}; give the path of a folder") from error
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise DataError(f"{out} cannot be written to; choose another folder, or allow writing in it")

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 
 from condswap.errors import DataError
 
+UNFINISHED = ".condswap-"  # how the name of a file begins that is being written
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -57,7 +58,7 @@ def write_together(files: Mapping[Path, Callable[[Path], object] | bytes]) -> No
                 kind = "a folder" if path.is_dir() else "a device or a pipe"
                 raise DataError(f"could not write {path}: it is {kind}, not a file; give the name of a file")
             # Short and hidden: fits where a long name just fits, and no one who lists pictures takes it for one.
-            temporary = path.with_name(f".condswap-{secrets.token_hex(6)}{path.suffix}")
+            temporary = path.with_name(f"{UNFINISHED}{secrets.token_hex(6)}{path.suffix}")
             staged.append((temporary, path))
             _fill(temporary, write)
         for temporary, path in staged:
@@ -71,6 +72,27 @@ def write_together(files: Mapping[Path, Callable[[Path], object] | bytes]) -> No
         raise
     for parent in {path.parent for path in files}:
         _sync_folder(parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it, and find out before the work, not after it, that nothing could be written.
+
+    Raises:
+        DataError: it cannot be made or written to.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     make_folder(Path(root) / "a" / "b")
+        ...     (Path(root) / "a" / "b").is_dir()
+        True
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {error.strerror}; give the path of a folder") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"{folder} cannot be written to; choose another folder, or allow writing in it")
 
 
 def _fill(temporary: Path, write: Callable[[Path], object] | bytes) -> None:

@@ -12,7 +12,7 @@ from tiny_models import Pictures, differing, quick, state_of, tiny
 from torch import nn
 
 from condswap import CondswapError, ConfigError, ConvEncoder, DataError, Encoder, ShapeError, Trainer
-from condswap.training.state import FORMAT
+from condswap.training.state import FORMAT, checksum
 
 FILE = "state.safetensors"
 
@@ -40,8 +40,8 @@ def facts_of(folder):
 def rewritten(run, folder, *, facts=None, tensors=None):
     """The state with other facts or tensors, as an editor or a newer library would write it."""
     folder.mkdir()
-    kept = load_file(run / FILE)
-    save_file({**kept, **(tensors or {})}, folder / FILE, {"condswap": json.dumps({**facts_of(run), **(facts or {})})})
+    kept, text = {**load_file(run / FILE), **(tensors or {})}, json.dumps({**facts_of(run), **(facts or {})})
+    save_file(kept, folder / FILE, {"condswap": text, "sha256": checksum(kept, text)})
     return folder
 
 
@@ -94,6 +94,25 @@ def test_a_truncated_state_is_refused_wherever_it_was_cut(run, tmp_path):
     for length in (0, 4, 8, 100, len(data) // 2, len(data) - 1):
         (tmp_path / FILE).write_bytes(data[:length])
         refused(tmp_path, DataError, FILE, "not a whole state")
+
+
+def test_one_bit_that_fell_over_is_found_wherever_it_is(run, tmp_path):
+    data = bytearray((run / FILE).read_bytes())
+    start = 8 + struct.unpack("<Q", data[:8])[0]
+    for place in (start, (start + len(data)) // 2, len(data) - 1):
+        data[place] ^= 4
+        (tmp_path / FILE).write_bytes(data)
+        refused(tmp_path, DataError, FILE, "checksum")
+        data[place] ^= 4
+    (tmp_path / FILE).write_bytes(data)
+    assert Trainer.load(tmp_path, tiny(seed=3), device="cpu").step == 2
+
+
+def test_the_facts_are_under_the_checksum_too(run, tmp_path):
+    data = (run / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(data.replace(rb"\"step\": 2", rb"\"step\": 3", 1))
+    assert (tmp_path / FILE).read_bytes() != data
+    refused(tmp_path, DataError, FILE, "checksum")
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
@@ -168,11 +187,8 @@ def test_missing_and_unknown_tensors_are_refused(run, tmp_path):
     ):
         folder = tmp_path / str(number)
         folder.mkdir()
-        save_file(
-            {key: tensor for key, tensor in kept.items() if key != name},
-            folder / FILE,
-            {"condswap": json.dumps(facts_of(run))},
-        )
+        rest, text = {key: tensor for key, tensor in kept.items() if key != name}, json.dumps(facts_of(run))
+        save_file(rest, folder / FILE, {"condswap": text, "sha256": checksum(rest, text)})
         refused(folder, DataError, name)
 
 
@@ -203,6 +219,43 @@ def test_a_disk_that_is_full_leaves_the_old_state_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
     assert differing(old, load_file(tmp_path / FILE)) == []
     assert Trainer.load(tmp_path, tiny(seed=3), device="cpu").step == 1
+
+
+def test_a_state_that_cannot_be_read_gives_way_to_the_one_before_it_and_says_so(tmp_path):
+    trainer = Trainer(tiny(), quick(), device="cpu")
+    states = []
+    for step in (1, 2, 3, 4):
+        trainer.fit(Pictures(), step)
+        states.append(state_of(trainer, tmp_path))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 3, "the newest one and the two before it"
+    newest = tmp_path / FILE
+    newest.write_bytes(newest.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=rf"{FILE} is not a whole state .*Going on from .*{names[1]}, step 3"):
+        again = Trainer.load(tmp_path, tiny(seed=3), device="cpu")
+    again.fit(Pictures(), 4)
+    assert differing(states[3], state_of(again, tmp_path / "again")) == []
+    newest.unlink()
+    with pytest.warns(UserWarning, match=rf"{FILE} is not there"):
+        Trainer.load(tmp_path, tiny(seed=3), device="cpu")
+    for path in tmp_path.glob("*.safetensors"):
+        path.write_bytes(b"nothing")
+    refused(tmp_path, DataError, "nor can the 2 earlier ones be read")
+
+
+def test_the_last_state_of_every_day_stays(tmp_path):
+    for day, hour in [(1, 9), (1, 10), (1, 11), (2, 9), (3, 9), (3, 10), (3, 11), (3, 12)]:
+        (tmp_path / f"state-202601{day:02}-{hour:02}0000-000.safetensors").write_bytes(b"old")
+    (tmp_path / "mine.safetensors").write_bytes(b"mine")
+    (tmp_path / ".condswap-0123456789ab.safetensors").write_bytes(b"what was being written when the run was killed")
+    trainer = Trainer(tiny(), quick(), device="cpu")
+    trainer.save(tmp_path)
+    trainer.save(tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("state-2026010"))
+    kept = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("state-2026010"))
+    assert kept == [f"state-202601{stamp}0000-000.safetensors" for stamp in ("01-11", "02-09", "03-12")]
+    assert len(names) == 3, names  # the newest, that before it, and what is none of ours
+    assert {"mine.safetensors", FILE} < set(names)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

@@ -1,39 +1,87 @@
-"""Ctrl-C between two steps, never within one."""
+"""Ctrl-C, and a system that wants its machine back: between two steps, never within one."""
 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
+
+# A terminal that was closed, and a machine that is being taken away; not every system has the first.
+_ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Ended(KeyboardInterrupt):
+    """The system asked the program to end; whoever keeps the work at Ctrl-C keeps it now, too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise `Ended` in the block, as Ctrl-C raises `KeyboardInterrupt`.
+
+    For programs, such as the command line: a library that was imported into one leaves its signals alone.
+
+    Example:
+        >>> try:
+        ...     with ended_like_ctrl_c():
+        ...         signal.raise_signal(signal.SIGTERM)
+        ... except KeyboardInterrupt as stop:
+        ...     str(stop)
+        'SIGTERM'
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Ended(number)
+
+    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    ours = [number for number in _ENDINGS if before[number] is signal.SIG_DFL]  # `nohup` ignores SIGHUP: let it
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
+    try:
+        for number in ours:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block, so that a step is taken whole or not at all.
+    """Hold back Ctrl-C, and the other signals that Python code handles, until the end of the block.
 
-    A second Ctrl-C does not wait. Signals reach the main thread alone, so in any other one there is nothing to do.
+    So that a step is taken whole or not at all. A second signal does not wait. Signals reach the main thread alone, so in
+    any other one there is nothing to do.
 
     Example:
         >>> with held_back():
         ...     signal.getsignal(signal.SIGINT) is signal.default_int_handler
         False
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:  # None: it is not Python's to set
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    received = 0
+    received: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
-        nonlocal received
-        received += 1
-        if received > 1:
+        received.append(number)
+        if len(received) > 1:
             raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, receive)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if received:
-            signal.raise_signal(signal.SIGINT)
+    with ExitStack() as stack:
+        # What is ignored goes on being ignored, what ends the program at once goes on doing so, and what was set by code
+        # that is not Python's (None) is not Python's to set.
+        for number in (signal.SIGINT, *_ENDINGS):
+            before = signal.getsignal(number)
+            if before is not None and (callable(before) or number == signal.SIGINT):
+                signal.signal(number, receive)
+                stack.callback(signal.signal, number, before)
+        try:
+            yield
+        finally:
+            stack.close()
+            if received:
+                signal.raise_signal(received[0])

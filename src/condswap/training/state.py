@@ -1,6 +1,8 @@
 """The state of a run as one file: tensors and a few numbers in safetensors, written whole or not at all."""
 
+import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,14 @@ from torch.optim import Optimizer
 
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.files import write_atomically
+from condswap.training.earlier import FILE, earlier, has_state, set_aside
 
 FORMAT = 1
-FILE = "state.safetensors"
 _ADAM = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps for each weight
 
 
 def write(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write a state.
+    """Write a state, with a checksum, and keep those of before as `set_aside` does.
 
     Raises:
         DataError: the disk refuses; the state that was there before stays.
@@ -32,23 +34,54 @@ def write(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any])
         raise DataError(f"{folder} cannot be made: {error.strerror}; give the path of a folder") from error
     # Copies, because weights that a part has under two names are one tensor, which safetensors refuses.
     copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    data = save_tensors(copies, {"condswap": text})
-    write_atomically(folder / FILE, data)
+    data = save_tensors(copies, {"condswap": text, "sha256": checksum(copies, text)})
+    with set_aside(folder):
+        write_atomically(folder / FILE, data)
 
 
-def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a state.
+def checksum(tensors: Mapping[str, Tensor], text: str) -> str:
+    """Give the SHA-256 of facts and tensors, names, kinds and shapes included."""
+    found = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], Path]:
+    """Read the newest whole state of a folder, and give its file, too.
+
+    Where the newest cannot be read and an earlier one can, a warning says so.
 
     Raises:
-        DataError: it is not there, is cut off, or is none of ours.
+        DataError: none is there, or none is whole and ours.
         ConfigError: it is newer than this library.
     """
-    path = folder / FILE
-    if not path.is_file():
+    if not has_state(folder):
         raise DataError(f"there is no {FILE} in {folder}; give the folder that trainer.save(...) wrote")
+    older, broken = earlier(folder), []
+    for path in (folder / FILE, *older):
+        try:
+            tensors, facts = _read(path)
+        except DataError as error:
+            broken.append(str(error))
+            continue
+        if broken:
+            warnings.warn(f"{'; '.join(broken)}. Going on from {path}, step {facts['step']}", stacklevel=3)
+        return tensors, facts, path
+    raise DataError(broken[0] + (f"; nor can the {len(older)} earlier ones be read" if older else ""))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read one file."""
+    if not path.is_file():
+        raise DataError(f"{path} is not there")
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get("condswap", "null"))
+            metadata = file.metadata() or {}
+            text = metadata.get("condswap", "null")
+            facts = json.loads(text)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, RecursionError, OSError) as error:
         raise DataError(
@@ -60,11 +93,12 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ConfigError(
             f"{path} has format {facts['format']} and this condswap reads up to {FORMAT}; update condswap"
         )
+    if metadata.get("sha256") != checksum(tensors, text):
+        raise DataError(f"{path} is not what was written (its checksum differs); go on from another state")
     step = facts.get("step")
     if type(step) is not int or step < 0 or not isinstance(facts.get("config"), dict) or "model" not in facts:
         raise DataError(f"{path} lacks the step, the settings or the model of its run; was it edited?")
-    facts.setdefault("watched", [])  # a state from before there was any watching
-    if not isinstance(facts["watched"], list):
+    if not isinstance(facts.get("watched"), list):
         raise DataError(f"{path} has no list of what was watched; was it edited?")
     return tensors, facts
 
@@ -85,7 +119,7 @@ def check(
     tensors: Mapping[str, Tensor],
     modules: Mapping[str, nn.Module | None],
     optimized: Mapping[str, nn.Module | None],
-    folder: Path,
+    path: Path,
 ) -> None:
     """Check that a state has the tensors that a trainer takes, before any of them is taken.
 
@@ -93,13 +127,12 @@ def check(
         tensors: of the state.
         modules: by the name that their tensors begin with.
         optimized: the modules by the name of their optimizer.
-        folder: where the state is.
+        path: the file of the state.
 
     Raises:
         DataError: some are missing or in excess, or are of another kind.
         ShapeError: one has another shape.
     """
-    path = folder / FILE
     wanted: dict[str, Tensor] = {}
     for name, module in modules.items():
         if module is not None:

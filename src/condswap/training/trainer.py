@@ -170,6 +170,8 @@ class Trainer:
     def save(self, folder: str | Path) -> None:
         """Write everything that going on takes to a folder: `Trainer.load` reads it.
 
+        `state.safetensors` is the newest state. The two before it stay, and the last of every day.
+
         Raises:
             DataError: the disk refuses; the state that was there before stays.
         """
@@ -188,6 +190,8 @@ class Trainer:
     ) -> Self:
         """Go on from a folder that `save` wrote, as if the run had not been stopped.
 
+        Where the newest state cannot be read, or its checksum differs, the newest whole one is taken, and a warning says so.
+
         Args:
             folder: where the state is.
             model: of the same assembly; it gets the weights of the state.
@@ -199,7 +203,7 @@ class Trainer:
             ConfigError: it is the state of another assembly, or newer than this library.
             ShapeError: a weight has another shape.
         """
-        tensors, facts = state.read(Path(folder))
+        tensors, facts, path = state.read(Path(folder))
         state.check_model(facts["model"], model.config(), Path(folder))
         config = TrainerConfig.from_config(facts["config"])
         watched = [Watched.from_config(one) for one in facts["watched"]]
@@ -209,7 +213,7 @@ class Trainer:
             "code": make_code_adversary(model, seed=config.seed),
         }
         optimized = {"generator": model.generator, "discriminator": model.discriminator, "code": modules["code"]}
-        state.check(tensors, modules, optimized, Path(folder))
+        state.check(tensors, modules, optimized, path)
         trainer = cls(model, config, device=device, reconstruction=reconstruction)
         state.restore(tensors, trainer._modules, trainer._optimizers)
         trainer.step, trainer.watched = facts["step"], watched
