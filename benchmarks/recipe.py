@@ -130,9 +130,11 @@ def build(variant, *, size, classes, seed, augment):
         if "type" in change:
             config[part] = {"in_shape": config[part]["in_shape"], "num_classes": len(classes)}
         config[part] = {**config[part], **change}
+    code = config["encoder"]["code_channels"]
+    config["bottleneck"]["in_shape"] = [code, *config["bottleneck"]["in_shape"][1:]]
     if variant.get("parts") == "per person":
-        code, decoder = config["bottleneck"]["in_shape"], config["decoder"]
-        config["bottleneck"] = {"type": "SharedBottleneck", "in_shape": code, "num_classes": len(classes)}
+        shape, decoder = config["bottleneck"]["in_shape"], config["decoder"]
+        config["bottleneck"] = {"type": "SharedBottleneck", "in_shape": shape, "num_classes": len(classes)}
         decoder = {name: decoder[name] for name in ("in_shape", "num_classes", "width", "stages")}
         config["decoder"] = {"type": "DecoderPerPerson", **decoder}
         config["objective"] |= {"code_adversary": 0.0}

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         go_on="the model so far is in {out}/swapper; go on with `condswap demo --out {out} --steps {steps} --resume`",
     )
     _add_train(commands)
+    _add_pack(commands)
     _add_evaluate(commands)
     return parser
 
@@ -69,7 +70,7 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "faces",
         type=Path,
         metavar="FACES",
-        help="one folder of faces a person, a workspace of DeepFaceLab's, or a faceset.pak",
+        help="one folder of faces a person, a workspace of DeepFaceLab's, a faceset.pak, or what `condswap pack` wrote",
     )
     train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the folder for all that is written")
     train.add_argument("--size", type=_count, default=64, help="the side of the model's pictures (default: 64)")
@@ -88,6 +89,20 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     train.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
     train.add_argument("--seed", type=_seed, default=0, help="of everything random (default: 0)")
     train.set_defaults(run=_train, go_on="the swapper so far is in {out}/swapper; give the same command again to go on")
+
+
+def _add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pack = commands.add_parser(
+        "pack",
+        help="put many faces into one file that training reads fast",
+        description="Decodes all faces of FACES once and writes their pixels to one file, for `condswap train FILE`: nothing "
+        "is decoded again, and the file is mapped, not read, into memory. A picture takes 4 bytes a pixel.",
+    )
+    pack.add_argument("faces", type=Path, metavar="FACES", help="what `condswap train` takes")
+    pack.add_argument("file", type=Path, metavar="FILE.safetensors", help="the file to write")
+    pack.add_argument("--size", type=_count, default=128, help="the side of the pictures (default: 128)")
+    pack.add_argument("--classes", metavar="NAME,NAME", help="the people to take, in this order (default: all)")
+    pack.set_defaults(run=_pack, go_on="nothing was written; run the same command again")
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -142,6 +157,21 @@ def _train(given: argparse.Namespace) -> None:
         f"Look at   {made.swaps}\n"
         f"and read  {made.report_file}\n"
         f'The model: CGAN.from_pretrained("{made.model}")\n'
+    )
+
+
+def _pack(given: argparse.Namespace) -> None:
+    from condswap.data import PackedFaces, pack
+
+    left_out = pack(
+        given.faces, given.file, image_size=given.size, classes=given.classes.split(",") if given.classes else None
+    )
+    for path, reason in left_out:
+        sys.stderr.write(f"left out {path}: {reason}\n")
+    data = PackedFaces(given.file)
+    sys.stdout.write(
+        f"{len(data)} pictures of {', '.join(data.classes)} in {given.file}\n"
+        f"Train on them: condswap train {given.file} --size {given.size} --out RUN\n"
     )
 
 

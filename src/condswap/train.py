@@ -8,7 +8,9 @@ import torch
 from torch.utils.data import default_collate
 
 from condswap.cgan import CGAN
-from condswap.data import FaceFolder
+from condswap.data import FaceFolder, PackedFaces
+from condswap.data.faces import Faces
+from condswap.data.packed import SUFFIX
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Report, evaluate
 from condswap.files import make_folder, write_atomically
@@ -59,7 +61,7 @@ def run(
     The last 15 % of every clip are held back: the trainer watches their swaps, and the report and the pictures are of them.
 
     Args:
-        faces: what `FaceFolder` takes.
+        faces: what `FaceFolder` takes, or a file that `pack` wrote.
         out: the folder for the state, the swapper, the pictures and the report; made if it is not there.
         image_size: the side of the model's pictures.
         steps: of training, in all.
@@ -77,7 +79,7 @@ def run(
         KeyboardInterrupt: it was interrupted; the swapper so far and the state to go on from are in `out`.
     """
     make_folder(out)
-    data = FaceFolder(faces, image_size=image_size, classes=classes)
+    data = _open(faces, image_size, classes)
     _tell_left_out(data)
     train, held = data.split(held_back=_HELD_BACK)
     with torch.random.fork_rng(devices=[]):
@@ -117,7 +119,19 @@ def run(
     return Trained(report=report, **made)
 
 
-def pictures(model: CGAN, data: FaceFolder) -> dict[str, torch.Tensor]:
+def _open(faces: Path, image_size: int, classes: Sequence[str] | None) -> FaceFolder | PackedFaces:
+    if faces.suffix != SUFFIX:
+        return FaceFolder(faces, image_size=image_size, classes=classes)
+    data = PackedFaces(faces, classes=classes)
+    if data.image_size != image_size:
+        raise ConfigError(
+            f"{faces} has pictures of {data.image_size} pixels and the model is to have {image_size}; give --size "
+            f"{data.image_size}, or pack the faces again"
+        )
+    return data
+
+
+def pictures(model: CGAN, data: Faces) -> dict[str, torch.Tensor]:
     """Give the rows of the picture: frames of every person, reconstructed, and as the others, each (n, 3, h, w)."""
     device = next(model.parameters()).device
     rows: dict[str, torch.Tensor] = {}
@@ -152,7 +166,7 @@ def _refuse_another_run(trainer: Trainer, steps: int, batch_size: int, seed: int
         raise ConfigError(f"the run in {out} was begun with {', '.join(told)}; go on as it was, or give another --out")
 
 
-def _tell_left_out(data: FaceFolder) -> None:
+def _tell_left_out(data: FaceFolder | PackedFaces) -> None:
     """Say what is not trained on, and why."""
     shown = 10
     for path, reason in data.unreadable[:shown]:

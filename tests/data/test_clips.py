@@ -133,7 +133,7 @@ def test_a_folder_gives_the_clips_of_its_pictures_and_reads_nothing_again(
     (tmp_path / "ada" / "005.png").write_text("unreadable")
     data = FaceFolder(tmp_path, image_size=16, cache=16 * 16 * 4 * 3)
     by_items = find_clips(Subset(data, range(len(data))))
-    monkeypatch.setattr("condswap.data.face_folder.decode_picture", None)
+    monkeypatch.setattr("condswap.data.reading.decode_picture", None)
     assert find_clips(data) == data.clips() == by_items
     assert [(label, len(indices)) for label, indices in by_items] == [(0, 9), (0, 9), (0, 8), (1, 27)]
     assert lengths(data, cut=0.4) == [(0, 18), (0, 8), (1, 27)]

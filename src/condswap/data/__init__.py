@@ -4,6 +4,7 @@ from condswap.data.augment import Augmentation
 from condswap.data.clips import Clip, find_clips
 from condswap.data.dfl_face import DflFace, Polygon, put_mask, put_picture
 from condswap.data.face_folder import FaceFolder
+from condswap.data.packed import PackedFaces, pack
 from condswap.data.toy_faces import ToyFaces
 
 __all__ = [
@@ -11,9 +12,11 @@ __all__ = [
     "Clip",
     "DflFace",
     "FaceFolder",
+    "PackedFaces",
     "Polygon",
     "ToyFaces",
     "find_clips",
+    "pack",
     "put_mask",
     "put_picture",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from condswap.errors import DataError
 from condswap.types import Batch
@@ -109,7 +109,11 @@ def batches(
     if labels is not None:
         sampler = BalancedBatches(labels, batch_size=batch_size, seed=seed, start=start)
         chance = torch.Generator().manual_seed(seed)  # without it the loader takes from everybody's random numbers
-        yield from DataLoader(data, batch_sampler=sampler, num_workers=workers, pin_memory=pin, generator=chance)
+        how: dict[str, Any] = {"num_workers": workers, "pin_memory": pin, "generator": chance}
+        if callable(getattr(data, "batch", None)):
+            yield from DataLoader(_ByBatch(data), sampler=sampler, batch_size=None, **how)
+        else:
+            yield from DataLoader(data, batch_sampler=sampler, **how)
         return
     if _has_numbers(data):
         for step in count(start):
@@ -122,6 +126,17 @@ def batches(
             raise DataError(
                 "the data ran out: an iterator gives its batches once; give a dataset, a list or a DataLoader"
             )
+
+
+class _ByBatch(Dataset[Batch]):
+    """A dataset that is asked for whole batches, as the ones of `condswap.data` can be for less than for item by item."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __getitem__(self, indices: Any) -> Batch:
+        """Give the pictures of these indices."""
+        return self.data.batch(indices)
 
 
 def is_dataset(data: Any) -> bool:

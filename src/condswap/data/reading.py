@@ -1,0 +1,77 @@
+"""From the files of faces to their pixels, many at once."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from condswap.data.clips import thumbnail
+from condswap.data.dfl_face import find_face
+from condswap.data.dfl_pak import read_packed
+from condswap.data.layout import Found
+from condswap.decoding import decode_mask, decode_picture
+from condswap.errors import DataError
+from condswap.progress import Progress
+
+_AHEAD = 256  # pictures that are decoded before they are taken
+
+
+class Decoded(NamedTuple):
+    """A picture: its pixels, if anything said where the face is, and its thumbnail, in [0, 1]."""
+
+    pixels: Tensor
+    """uint8 (4, s, s): red, green, blue, mask."""
+    masked: bool
+    small: Tensor
+
+
+def decode(found: Found, image_size: int) -> Decoded:
+    """Read one picture with its mask.
+
+    Raises:
+        DataError: it cannot be used. The message is the reason alone.
+    """
+    source = found.path if found.packed is None else read_packed(found.path.parent, found.packed)
+    colours, alpha = decode_picture(source, image_size=image_size)
+    masked = True
+    if found.mask is not None:
+        try:
+            mask = decode_mask(found.mask, image_size=image_size)
+        except DataError as error:
+            raise DataError(f"its mask {found.mask.name}: {error}") from error
+    elif alpha is not None:
+        # An alpha that is opaque everywhere is how programs save a picture without one.
+        mask, masked = alpha, bool((alpha < 255).any())
+    else:
+        face = find_face(source) if found.path.suffix.lower() in (".jpg", ".jpeg") else None
+        inside = None if face is None else face.mask(image_size=image_size)
+        mask, masked = (torch.full_like(colours[:1], 255), False) if inside is None else (inside, True)
+    if not mask.any():
+        raise DataError("its mask is empty: nothing is marked as face; draw it again or delete it")
+    return Decoded(torch.cat((colours, mask)), masked, thumbnail(colours) / 255)
+
+
+def decode_all(pictures: Sequence[Found], image_size: int, *, title: str) -> Iterator[tuple[Found, Decoded | str]]:
+    """Read pictures in their order, on all cores, each with its pixels or with the reason why it cannot be used."""
+
+    def read(found: Found) -> tuple[Found, Decoded | str]:
+        try:
+            return found, decode(found, image_size)
+        except DataError as error:
+            return found, str(error)
+
+    bad = 0
+    # Pillow decodes outside the interpreter's lock, so threads are enough.
+    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+    try:
+        with Progress(len(pictures), title=title, delay=2.0) as progress:
+            for start in range(0, len(pictures), _AHEAD):
+                for number, one in enumerate(pool.map(read, pictures[start : start + _AHEAD]), start + 1):
+                    yield one
+                    bad += isinstance(one[1], str)
+                    progress.update(number, f"{bad} unreadable" if bad else "")
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the folder
