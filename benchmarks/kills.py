@@ -71,7 +71,7 @@ def main() -> None:
         number = 0
         while sum(same + differ for how, (same, differ) in counts.items() if how.startswith("killed")) < given.kills:
             folder = Path(root) / str(number)
-            how = killed(folder, chance.uniform(0, 0.9 * seconds))
+            how = killed(folder, chance.uniform(0, 0.4 * seconds))
             train(folder)
             found = load_file(folder / FILE)
             equal = found.keys() == whole.keys() and all(torch.equal(found[name], whole[name]) for name in whole)

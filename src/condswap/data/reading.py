@@ -20,12 +20,15 @@ _AHEAD = 256  # pictures that are decoded before they are taken
 
 
 class Decoded(NamedTuple):
-    """A picture: its pixels, if anything said where the face is, and its thumbnail, in [0, 1]."""
+    """A picture: its pixels, uint8 (4, s, s): red, green, blue, mask; and if anything said where the face is."""
 
     pixels: Tensor
-    """uint8 (4, s, s): red, green, blue, mask."""
     masked: bool
-    small: Tensor
+
+    @property
+    def small(self) -> Tensor:
+        """Its thumbnail, in [0, 1]."""
+        return thumbnail(self.pixels[:3]) / 255
 
 
 def decode(found: Found, image_size: int) -> Decoded:
@@ -51,7 +54,7 @@ def decode(found: Found, image_size: int) -> Decoded:
         mask, masked = (torch.full_like(colours[:1], 255), False) if inside is None else (inside, True)
     if not mask.any():
         raise DataError("its mask is empty: nothing is marked as face; draw it again or delete it")
-    return Decoded(torch.cat((colours, mask)), masked, thumbnail(colours) / 255)
+    return Decoded(torch.cat((colours, mask)), masked)
 
 
 def decode_all(pictures: Sequence[Found], image_size: int, *, title: str) -> Iterator[tuple[Found, Decoded | str]]:

@@ -38,10 +38,11 @@ def set_aside(folder: Path) -> Iterator[None]:
 
     Example:
         >>> import tempfile
+        >>> from condswap.files import write_atomically
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for content in ("one", "two"):
+        ...     for content in (b"one", b"two"):
         ...         with set_aside(Path(folder)):
-        ...             _ = (Path(folder) / FILE).write_text(content)
+        ...             write_atomically(Path(folder) / FILE, content)
         ...     [path.read_text() for path in (Path(folder) / FILE, *earlier(Path(folder)))]
         ['two', 'one']
     """
