@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         with ended_like_ctrl_c():
-            given.run(given)
+            return int(given.run(given) or 0)
     except CondswapError as error:
         sys.stderr.write(f"condswap: {' '.join(str(error).split())}\n")
         return 1
@@ -31,7 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):  # a terminal that was closed
             sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**words)}\n")
         return 128 + (stop.number if isinstance(stop, Ended) else signal.SIGINT)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,10 +51,33 @@ def _parser() -> argparse.ArgumentParser:
         run=_demo,
         go_on="the model so far is in {out}/swapper; go on with `condswap demo --out {out} --steps {steps} --resume`",
     )
+    _add_doctor(commands)
     _add_train(commands)
     _add_pack(commands)
     _add_evaluate(commands)
     return parser
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="find out what is wrong with a folder of faces before training on it",
+        description="Looks through FACES for files that cannot be read, copies, blur, bad light, missing masks, pictures of "
+        "somebody else, and for poses and lights that one person has and another has not. Changes nothing. The exit status is "
+        "1 only where training cannot work.",
+    )
+    doctor.add_argument("faces", type=Path, metavar="FACES", help="what `condswap train` takes")
+    doctor.add_argument("--size", type=_count, default=64, help="the side of the pictures in training (default: 64)")
+    doctor.add_argument("--classes", metavar="NAME,NAME", help="the people to look at (default: all)")
+    doctor.add_argument(
+        "--identity",
+        metavar="FILE",
+        help="a network that says who is seen, to find pictures of somebody else: an .onnx file, or user/name on the Hub",
+    )
+    doctor.add_argument("--json", type=Path, metavar="FILE", help="write all of it there as JSON")
+    doctor.add_argument("--html", type=Path, metavar="FILE", help="write a page with the pictures to look at")
+    doctor.add_argument("--png", type=Path, metavar="FILE", help="write one picture of the pictures to look at")
+    doctor.set_defaults(run=_doctor, go_on="nothing was changed; run the same command again")
 
 
 def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -136,6 +158,30 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.set_defaults(run=_evaluate, go_on="nothing was written; run the same command again")
 
 
+def _doctor(given: argparse.Namespace) -> int:
+    import json
+
+    from condswap.data.doctor import examine
+    from condswap.data.doctor.sheet import save_page, save_sheet
+    from condswap.evaluation import load_identity
+    from condswap.files import write_atomically
+
+    found = examine(
+        given.faces,
+        image_size=given.size,
+        classes=_names(given.classes),
+        identity=load_identity(given.identity) if given.identity else None,
+    )
+    sys.stdout.write(found.to_text())
+    if given.json:
+        write_atomically(given.json, (json.dumps(found.to_dict(), indent=2) + "\n").encode())
+    if given.html:
+        save_page(found, given.html)
+    if given.png:
+        save_sheet(found, given.png)
+    return 0 if found.can_train else 1
+
+
 def _train(given: argparse.Namespace) -> None:
     from condswap import train
 
@@ -145,7 +191,7 @@ def _train(given: argparse.Namespace) -> None:
         image_size=given.size,
         steps=given.steps,
         batch_size=given.batch_size,
-        classes=given.classes.split(",") if given.classes else None,
+        classes=_names(given.classes),
         bottleneck=given.bottleneck,
         identity=given.identity,
         seed=given.seed,
@@ -163,9 +209,7 @@ def _train(given: argparse.Namespace) -> None:
 def _pack(given: argparse.Namespace) -> None:
     from condswap.data import PackedFaces, pack
 
-    left_out = pack(
-        given.faces, given.file, image_size=given.size, classes=given.classes.split(",") if given.classes else None
-    )
+    left_out = pack(given.faces, given.file, image_size=given.size, classes=_names(given.classes))
     for path, reason in left_out:
         sys.stderr.write(f"left out {path}: {reason}\n")
     data = PackedFaces(given.file)
@@ -206,6 +250,10 @@ def _demo(given: argparse.Namespace) -> None:
         f"and at    {made.progress}\n"
         f'The model: CGAN.from_pretrained("{made.model}")\n'
     )
+
+
+def _names(text: str | None) -> list[str] | None:
+    return text.split(",") if text else None
 
 
 def _count(text: str) -> int:

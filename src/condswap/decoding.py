@@ -67,6 +67,18 @@ def decode_mask(source: Path | bytes, *, image_size: int | None = None) -> Tenso
         return _finish(grey, opened, image_size)
 
 
+def picture_size(source: Path | bytes) -> tuple[int, int]:
+    """Give the height and width that a file says, without decoding it.
+
+    Raises `DataError` with the reason.
+    """
+    with _reading():
+        from PIL import Image as Pillow
+
+        with Pillow.open(BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as picture:
+            return picture.height, picture.width
+
+
 def to_tensor(picture: "PillowImage") -> Tensor:
     """Copy the pixels of a Pillow picture in mode RGB or L to a uint8 tensor (c, h, w)."""
     pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
