@@ -8,7 +8,7 @@ INSTALL := $(PIP) install --quiet --quiet --disable-pip-version-check --constrai
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs serve wheel clean
+.PHONY: help demo test check fuzz docs serve wheel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -23,6 +23,14 @@ check: .venv/.dev  ## lint, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+# More inputs for what is quick to read: a million in all.
+FUZZ ?= pickle:500000 jpeg_segments:300000 dfl_pak:150000 dfl_face:40000 picture:40000 config:5000 packed:2000 \
+	config_file:1000 state:500
+
+fuzz: .venv/.fuzz  ## fuzz all that reads files, guided by coverage (half an hour)
+	for pair in $(FUZZ); do \
+		$(BIN)/python tests/fuzz_guided.py $${pair%:*} -runs=$${pair#*:} -verbosity=0 -print_final_stats=1 || exit 1; done
 
 docs: .venv/.docs  ## build the documentation in ./site
 	@# no --quiet: it drops the warnings before --strict counts them
@@ -46,7 +54,7 @@ clean:  ## remove all that the other targets made, but not ./demo
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.demo .venv/.dev .venv/.docs: .venv/.created pyproject.toml constraints.txt
+.venv/.demo .venv/.dev .venv/.docs .venv/.fuzz: .venv/.created pyproject.toml constraints.txt
 	@echo "Installing condswap[$(subst .venv/.,,$@)] in .venv (PyTorch is large: the first time takes minutes)"
 	@$(INSTALL) --editable '.[$(subst .venv/.,,$@)]'
 	@touch $@

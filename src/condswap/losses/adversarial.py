@@ -91,7 +91,7 @@ def adversarial_loss(name: str) -> AdversarialLoss:
     >>> adversarial_loss("hinge")
     Hinge()
     """
-    if name not in _BY_NAME:
+    if not isinstance(name, str) or name not in _BY_NAME:
         known = ", ".join(repr(word) for word in sorted(_BY_NAME))
         raise ConfigError(f"there is no adversarial loss {name!r}; the known ones are {known}")
     return _BY_NAME[name]()
