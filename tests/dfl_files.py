@@ -3,6 +3,7 @@
 import io
 import pickle
 import struct
+import zlib
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,21 @@ def with_payload(picture: bytes, payload: bytes) -> bytes:
     """Put a payload into APP15, right behind the JFIF segment, which is 18 bytes long."""
     assert picture[2:4] == b"\xff\xe0"
     return picture[:20] + b"\xff\xef" + struct.pack(">H", len(payload) + 2) + payload + picture[20:]
+
+
+def png_face(payload: bytes, size: int = 64) -> bytes:
+    """An aligned face as it was until 2020: a PNG with a chunk of DeepFaceLab's own before its end."""
+    stream = io.BytesIO()
+    Pillow.new("RGB", (size, size), (200, 120, 40)).save(stream, "PNG")
+    body, end = stream.getvalue()[:-12], stream.getvalue()[-12:]
+    return (
+        body
+        + struct.pack(">I", len(payload))
+        + b"fcWp"
+        + payload
+        + struct.pack(">I", zlib.crc32(b"fcWp" + payload))
+        + end
+    )
 
 
 def face(size: int = 64, *, protocol: int = 4, mask: np.ndarray | None = None, **changes: Any) -> bytes:

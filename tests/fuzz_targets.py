@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from dfl_files import face, facts, jpeg, pak, png
+from dfl_files import face, facts, jpeg, pak, png, png_face
 from small_model import small
 from tiny_models import Pictures, quick, tiny
 
@@ -150,7 +150,15 @@ def pickles() -> list[bytes]:
 TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
     "jpeg_segments": (jpeg_segments, lambda: [jpeg(16), face(16), jpeg(16, progressive=True)]),
     "pickle": (pickled, pickles),
-    "dfl_face": (dfl_face, lambda: [face(16), face(16, mask=np.eye(9, dtype=np.uint8)), face(16, protocol=2)]),
+    "dfl_face": (
+        dfl_face,
+        lambda: [
+            png_face(pickle.dumps(facts(), 4), 16),
+            face(16),
+            face(16, mask=np.eye(9, dtype=np.uint8)),
+            face(16, protocol=2),
+        ],
+    ),
     "dfl_pak": (
         dfl_pak,
         lambda: [pak({}), pak({"1.jpg": b"x"}), pak({"1.jpg": b"x", "2.jpg": b"yy"}, people={"1.jpg": "ada"})],

@@ -131,6 +131,23 @@ def test_a_disk_that_was_full_for_a_while_does_not_end_the_run(faces, whole, rep
     assert weights(tmp_path) == weights(whole.model.parent)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_disk_that_stays_full_is_told_with_what_is_left(first, faces, report, tmp_path, monkeypatch):
+    real = Trainer.save
+
+    def save(self, folder):
+        if first or self.step > 2:
+            raise DataError("could not write the state: No space left on device; free some space")
+        real(self, folder)
+
+    monkeypatch.setattr(Trainer, "save", save)
+    left = "nothing of this run was kept" if first else "the last whole state is in .*; give the same command again"
+    with pytest.raises(DataError, match=f"No space left on device; free some space; {left}"):
+        train.run(faces, tmp_path, **SETTINGS)
+    monkeypatch.setattr(Trainer, "save", real)
+    assert train.run(faces, tmp_path, **SETTINGS).model.is_dir()
+
+
 def test_other_settings_are_refused_and_the_run_is_as_it_was(faces, whole):
     out = whole.model.parent
     before = weights(out)

@@ -106,7 +106,7 @@ def run(
 
     try:
         trainer.fit(train, steps, hook=every(save_every, keep), held_back=held)
-        _keep(trainer, state, out)
+        _keep_at_last(trainer, state, out)
         save_grid(made["swaps"], pictures(model, held))
         report = evaluate(model, held, known=train, identity=identity)
         report.remember(model.history)
@@ -114,7 +114,7 @@ def run(
         model.save_pretrained(made["model"])
     except KeyboardInterrupt:
         with whole():
-            _keep(trainer, state, out)
+            _keep_at_last(trainer, state, out)
         raise
     return Trained(report=report, **made)
 
@@ -154,6 +154,15 @@ def _files(out: Path) -> dict[str, Path]:
 def _keep(trainer: Trainer, state: Path, out: Path) -> None:
     trainer.save(state)
     trainer.model.save_pretrained(_files(out)["model"])
+
+
+def _keep_at_last(trainer: Trainer, state: Path, out: Path) -> None:
+    """Keep what there is, and where the disk refuses say what is left."""
+    try:
+        _keep(trainer, state, out)
+    except DataError as error:
+        left = f"the last whole state is in {state}; give the same command again to go on from it"
+        raise DataError(f"{error}; {left if has_state(state) else 'nothing of this run was kept'}") from error
 
 
 def _refuse_another_run(trainer: Trainer, steps: int, batch_size: int, seed: int, out: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dfl_files import face, facts, jpeg, landmarks, png, with_payload, write
+from dfl_files import face, facts, jpeg, landmarks, png, png_face, with_payload, write
 from PIL import Image as Pillow
 
 from condswap.data.dfl_face import DflFace, find_face, put_mask, put_picture
@@ -84,6 +84,22 @@ def test_older_ways_of_saying_things() -> None:
     assert read.landmarks is not None
     bare = DflFace.read(with_payload(jpeg(), pickle.dumps({}, 4)))
     assert (bare.face_type, bare.brows, bare.landmarks, bare.mask()) == ("full_face", 1.0, None, None)
+
+
+def test_a_png_from_before_2020() -> None:
+    mask = np.eye(9, dtype=np.uint8) * 255
+    old = {key: value for key, value in facts(mask=mask).items() if key not in ("xseg_mask", "seg_ie_polys")}
+    old |= {"fanseg_mask": facts(mask=mask)["xseg_mask"], "ie_polys": [(1, [[1.0, 2.0], [3.0, 4.0]])]}
+    read = DflFace.read(png_face(pickle.dumps(old, 3), 48))
+    assert (read.height, read.width, read.face_type) == (48, 48, "whole_face")
+    assert read.polygons[0].points.tolist() == [[1, 2], [3, 4]]
+    found = read.mask()
+    assert found is not None
+    assert np.array_equal(found[0].numpy(), mask)
+    assert find_face(png(mask)) is None
+    whole = png_face(pickle.dumps(old, 3))
+    with pytest.raises(DataError, match="cut off"):
+        find_face(whole[: len(whole) - 40])
 
 
 def test_a_jpeg_of_another_program_is_none_of_deepfacelabs() -> None:

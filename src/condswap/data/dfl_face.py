@@ -1,4 +1,4 @@
-"""What DeepFaceLab wrote into the JPEG of an aligned face: the landmarks, where it was cut out, its mask."""
+"""What DeepFaceLab wrote into the picture of an aligned face: the landmarks, where it was cut out, its mask."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from condswap.safe_pickle import Array, dumps, loads
 
 _LANDMARKS = 68
 _FARTHEST = 16  # sides of the picture that a landmark may lie outside
+_PNG, _CHUNK = b"\x89PNG\r\n\x1a\n", b"fcWp"
 _LARGEST_MASK = 50_000  # bytes of a PNG, above which DeepFaceLab takes a JPEG
 
 
@@ -72,7 +73,7 @@ class DflFace:
 
     @classmethod
     def read(cls, file: Path | str | bytes) -> "DflFace":
-        """Read what a JPEG holds.
+        """Read what a JPEG holds, or a PNG from before 2020.
 
         Raises:
             DataError: it cannot be read, or holds nothing of DeepFaceLab's.
@@ -111,7 +112,7 @@ class DflFace:
 
 
 def find_face(file: Path | bytes) -> DflFace | None:
-    """Give what DeepFaceLab wrote into a JPEG, or None if it wrote nothing.
+    """Give what DeepFaceLab wrote into a JPEG or a PNG, or None if it wrote nothing.
 
     Raises:
         DataError: what is there cannot be used. The message is the reason alone.
@@ -126,11 +127,7 @@ def find_face(file: Path | bytes) -> DflFace | None:
 
 
 def _find(file: BinaryIO) -> DflFace | None:
-    payload, size = None, (0, 0)
-    for segment in segments(file):
-        size = frame_size(file, segment) or size
-        if segment.marker == APP15 and payload is None:
-            payload = content(file, segment)
+    payload, size = _in_png(file) if file.read(8) == _PNG else _in_jpeg(file)
     # Other programs use this segment, too; every pickle of DeepFaceLab's begins with its protocol.
     if payload is None or not payload.startswith(b"\x80"):
         return None
@@ -143,6 +140,36 @@ def _find(file: BinaryIO) -> DflFace | None:
         raise DataError(f"what DeepFaceLab wrote into it: {error}") from error
 
 
+def _in_jpeg(file: BinaryIO) -> tuple[bytes | None, tuple[int, int]]:
+    """Give what a JPEG holds for DeepFaceLab, and its height and width."""
+    payload, size = None, (0, 0)
+    for segment in segments(file):
+        size = frame_size(file, segment) or size
+        if segment.marker == APP15 and payload is None:
+            payload = content(file, segment)
+    return payload, size
+
+
+def _in_png(file: BinaryIO) -> tuple[bytes | None, tuple[int, int]]:
+    """Give the same of a PNG, into which DeepFaceLab wrote until 2020."""
+    size, position = (0, 0), len(_PNG)
+    while True:
+        file.seek(position)
+        head = file.read(8)
+        if len(head) < 8 or head[4:] == b"IEND":
+            return None, size
+        length = int.from_bytes(head[:4])
+        if head[4:] == b"IHDR":
+            ends = file.read(8)
+            size = int.from_bytes(ends[4:]), int.from_bytes(ends[:4])
+        if head[4:] == _CHUNK:
+            data = file.read(length)
+            if len(data) < length:
+                raise DataError("it is cut off")
+            return data, size
+        position += 12 + length
+
+
 def face_of(values: Mapping[str, Any], height: int, width: int) -> DflFace:
     """Make a face of DeepFaceLab's own dict, checking everything.
 
@@ -152,9 +179,10 @@ def face_of(values: Mapping[str, Any], height: int, width: int) -> DflFace:
     if height < 1 or width < 1:
         raise DataError("the picture says no size")
     box = _numbers(values, "source_rect", (4,))
-    mask_file = values.get("xseg_mask")
+    mask_name = "xseg_mask" if values.get("xseg_mask") is not None else "fanseg_mask"  # the second until 2020
+    mask_file = values.get(mask_name)
     if mask_file is not None and not (isinstance(mask_file, Array) and mask_file.kind == "u1"):
-        raise DataError("xseg_mask is not the bytes of a picture")
+        raise DataError(f"{mask_name} is not the bytes of a picture")
     return DflFace(
         _word(values, "face_type") or "full_face",
         height,
@@ -165,7 +193,7 @@ def face_of(values: Mapping[str, Any], height: int, width: int) -> DflFace:
         None if box is None else tuple(map(int, box.tolist())),  # type: ignore[arg-type]
         _numbers(values, "source_landmarks", (_LANDMARKS, 2)),
         _numbers(values, "image_to_face_mat", (2, 3)),
-        _polygons(values.get("seg_ie_polys")),
+        _polygons(values.get("seg_ie_polys") or values.get("ie_polys")),
         None if mask_file is None else mask_file.data,
         values,
     )

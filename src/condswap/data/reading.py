@@ -49,7 +49,7 @@ def decode(found: Found, image_size: int) -> Decoded:
         # An alpha that is opaque everywhere is how programs save a picture without one.
         mask, masked = alpha, bool((alpha < 255).any())
     else:
-        face = find_face(source) if found.path.suffix.lower() in (".jpg", ".jpeg") else None
+        face = find_face(source) if found.path.suffix.lower() in (".jpg", ".jpeg", ".png") else None
         inside = None if face is None else face.mask(image_size=image_size)
         mask, masked = (torch.full_like(colours[:1], 255), False) if inside is None else (inside, True)
     if not mask.any():
