@@ -1,5 +1,7 @@
 """What can be told of a face picture without knowing who it is: light, sharpness, where it is turned."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -36,7 +38,8 @@ def measure(pixels: Tensor) -> dict[str, Tensor]:
     side = pixels.shape[-1]
     grey = (colours * colours.new_tensor(_LUMINANCE)[:, None, None]).sum(1, keepdim=True)
     edge = max(3, round(_EDGE * side / 128) // 2 * 2 + 1)
-    inside = 1 - F.max_pool2d((mask < 0.5).float(), edge, 1, edge // 2)
+    near = _neighbours(side, edge)
+    inside = (near @ (mask < 0.5).float() @ near < 0.5).float()
     small = inside.sum((1, 2, 3)) < 16  # nothing would be left of such a face
     inside = torch.where(small[:, None, None, None], mask, inside)
     area = inside.sum((1, 2, 3)).clamp_min(1)
@@ -77,8 +80,22 @@ def miniature(pixels: Tensor) -> Tensor:
 
 def _blurred(grey: Tensor, sigma: float) -> Tensor:
     """Blur (n, 1, s, s) by a Gaussian of so many pixels, repeating the edge."""
+    mix = _gaussian(grey.shape[-1], sigma)
+    return mix @ grey @ mix.T
+
+
+@cache
+def _gaussian(side: int, sigma: float) -> Tensor:
+    """Give the matrix (side, side) that blurs columns: on a CPU two products are ten times as fast as convolutions."""
     radius = max(1, round(3 * sigma))
-    weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
-    weights = weights / weights.sum()
-    padded = F.pad(grey, [radius] * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, weights[None, None, None]), weights[None, None, :, None])
+    offsets = torch.arange(-radius, radius + 1)
+    weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    places = (torch.arange(side)[:, None] + offsets).clamp(0, side - 1)
+    return torch.zeros(side, side).scatter_add_(1, places, (weights / weights.sum()).expand(side, -1))
+
+
+@cache
+def _neighbours(side: int, size: int) -> Tensor:
+    """Give the matrix (side, side) that adds up so many neighbours."""
+    place = torch.arange(side)
+    return ((place - place[:, None]).abs() <= size // 2).float()
