@@ -13,7 +13,8 @@ import torch
 from dfl_files import face, facts, jpeg, landmarks, png, png_face, with_payload, write
 from PIL import Image as Pillow
 
-from condswap.data.dfl_face import DflFace, find_face, put_mask, put_picture
+from condswap.data.dfl_face import DflFace, find_face
+from condswap.data.dfl_writing import put_mask, put_picture
 from condswap.data.jpeg import APP15, content, segments
 from condswap.errors import DataError, ShapeError
 

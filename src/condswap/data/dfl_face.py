@@ -11,17 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from condswap.data.hull import hull_mask
-from condswap.data.jpeg import APP15, content, frame_size, replace_segment, segments
+from condswap.data.jpeg import APP15, content, frame_size, segments
 from condswap.decoding import decode_mask
-from condswap.errors import DataError, ShapeError
-from condswap.files import write_atomically
-from condswap.pictures import to_pillow
-from condswap.safe_pickle import Array, dumps, loads
+from condswap.errors import DataError
+from condswap.safe_pickle import Array, loads
 
 _LANDMARKS = 68
 _FARTHEST = 16  # sides of the picture that a landmark may lie outside
 _PNG, _CHUNK = b"\x89PNG\r\n\x1a\n", b"fcWp"
-_LARGEST_MASK = 50_000  # bytes of a PNG, above which DeepFaceLab takes a JPEG
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +46,7 @@ class DflFace:
         matrix: float64 (2, 3), from the pixels there to those here.
         polygons: outlines that somebody drew.
         mask_file: the mask as the bytes of a PNG or JPEG, of any size; None where there is none.
+        values: all that the file holds, under DeepFaceLab's own names.
 
     Example:
         `faces` is a folder of aligned faces:
@@ -69,7 +67,7 @@ class DflFace:
     matrix: Tensor | None = field(default=None, repr=False)
     polygons: tuple[Polygon, ...] = field(default=(), repr=False)
     mask_file: bytes | None = field(default=None, repr=False)
-    _all: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, file: Path | str | bytes) -> "DflFace":
@@ -261,64 +259,3 @@ def _polygons(given: Any) -> tuple[Polygon, ...]:
 
 def _pair(one: Any) -> bool:
     return isinstance(one, list | tuple) and len(one) == 2
-
-
-def put_mask(path: Path | str, mask: Tensor) -> None:
-    """Put a mask into a DeepFaceLab JPEG, where DeepFaceLab finds it; the pixels and all else stay as they are.
-
-    Args:
-        path: the file, which is written whole or not at all.
-        mask: float (1, h, w) in [0, 1], 1 = face; h and w may differ from those of the picture.
-
-    Raises:
-        ShapeError: another shape.
-        DataError: values that are out of range, a file that is not DeepFaceLab's, or a disk that refuses.
-    """
-    if mask.ndim != 3 or mask.shape[0] != 1:
-        raise ShapeError(f"a mask is (1, h, w), not {tuple(mask.shape)}")
-    face = DflFace.read(path)
-    _write(Path(path), Path(path).read_bytes(), {**face._all, "xseg_mask": _packed(mask)})
-
-
-def put_picture(path: Path | str, picture: Tensor) -> None:
-    """Put a changed picture into a DeepFaceLab JPEG; the landmarks, the mask and all else that it holds stay.
-
-    Args:
-        path: the file, which is written whole or not at all.
-        picture: float (3, h, w) RGB in [0, 1], of the size that the file has, since the landmarks are in its pixels.
-
-    Raises:
-        ShapeError: another shape than the file's.
-        DataError: values that are out of range, a file that is not DeepFaceLab's, or a disk that refuses.
-    """
-    face = DflFace.read(path)
-    if tuple(picture.shape) != (3, face.height, face.width):
-        raise ShapeError(
-            f"the picture is {tuple(picture.shape)} and {path} is {(3, face.height, face.width)}; resize it, since the "
-            "landmarks in the file are in its pixels"
-        )
-    _write(Path(path), _encoded(picture, "JPEG", quality=100, subsampling=0), face._all)
-
-
-def _write(path: Path, picture: bytes, values: Mapping[str, Any]) -> None:
-    try:
-        whole = replace_segment(picture, APP15, dumps({key: one for key, one in values.items() if one is not None}))
-    except DataError as error:
-        raise DataError(f"could not write {path}: {error}; it is untouched") from error
-    write_atomically(path, whole)
-
-
-def _packed(mask: Tensor) -> Array:
-    """Encode a mask as DeepFaceLab does: PNG where that is small, or else the best JPEG that is."""
-    data = _encoded(mask, "PNG", optimize=True)
-    for quality in range(100, 0, -5):
-        if len(data) <= _LARGEST_MASK:
-            break
-        data = _encoded(mask, "JPEG", quality=quality)
-    return Array("u1", (len(data), 1), data)
-
-
-def _encoded(picture: Tensor, kind: str, **settings: Any) -> bytes:
-    stream = BytesIO()
-    to_pillow(picture).save(stream, format=kind, **settings)
-    return stream.getvalue()

@@ -1,40 +1,20 @@
-"""The pickles that DeepFaceLab writes, read without unpickling: plain values and arrays come out, nothing is ever called.
-
-A pickle is a program for a small stack machine. This one knows the instructions that DeepFaceLab's files are made of and
-the few names in them (NumPy's arrays, types and numbers, two enumerations); it looks names up in a table of its own,
-imports nothing, and refuses everything else. What comes out is a tree no larger than the file: nothing is in it twice,
-so that a small file cannot describe a large structure.
-"""
+"""The stack machine that reads a pickle: what its instructions may do, and no more."""
 
 import math
 import mmap
 import pickletools
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from io import BytesIO
 from typing import IO, Any, cast
 
-import torch
-from torch import Tensor
-
 from condswap.errors import DataError
+from condswap.safe_pickle.values import DTYPES, Array
 
 _DEEPEST = 16  # DeepFaceLab's own nest five deep
 _LONGEST_NAME = 4096  # of what is kept to be used again: words, never data
 _RANK = 8
-_DTYPES = {
-    "b1": torch.bool,
-    "u1": torch.uint8,
-    "i1": torch.int8,
-    "i2": torch.int16,
-    "i4": torch.int32,
-    "i8": torch.int64,
-    "f2": torch.float16,
-    "f4": torch.float32,
-    "f8": torch.float64,
-}
 
 
 class _Known(Enum):
@@ -61,36 +41,6 @@ _NAMES = {
     "samplelib.Sample SampleType": _Known.ENUMERATION,
     "facelib.FaceType FaceType": _Known.ENUMERATION,
 }
-
-
-@dataclass(frozen=True)
-class Array:
-    """An array as it lies in the file.
-
-    Attributes:
-        kind: NumPy's short name of the type of a number, such as "f4"; always little-endian.
-        shape: of the array.
-        data: the bytes, as many as kind and shape say.
-        by_columns: the first axis is the one that runs fastest (Fortran's order).
-
-    Example:
-        >>> Array("u1", (2, 2), bytes([1, 2, 3, 4])).tensor().tolist()
-        [[1, 2], [3, 4]]
-    """
-
-    kind: str
-    shape: tuple[int, ...]
-    data: bytes
-    by_columns: bool = False
-
-    def tensor(self) -> Tensor:
-        """Give the array as a tensor of its own."""
-        if not self.data:
-            return torch.empty(self.shape, dtype=_DTYPES[self.kind])
-        flat = torch.frombuffer(bytearray(self.data), dtype=_DTYPES[self.kind])
-        if not self.by_columns:
-            return flat.reshape(self.shape)
-        return flat.reshape(self.shape[::-1]).permute(*reversed(range(len(self.shape)))).contiguous()
 
 
 @dataclass(frozen=True)
@@ -122,6 +72,7 @@ def loads(data: bytes | mmap.mmap, *, most: int = 2**20, row: Callable[[Any], An
         DataError: it is broken, too large or too deep, or asks for anything else. The message is the reason alone.
 
     Example:
+        >>> from condswap.safe_pickle import dumps
         >>> loads(dumps({"landmarks": [[1.5, 2.0]], "face_type": "head"}))
         {'landmarks': [[1.5, 2.0]], 'face_type': 'head'}
         >>> loads(b"cos\nsystem\n.")
@@ -246,7 +197,7 @@ def _call(called: Any, arguments: Any) -> Any:
     match called, arguments:
         case _Known.RECONSTRUCT, (_Known.NDARRAY, (0,), b"b"):
             return _Blank()
-        case _Known.DTYPE, (str(kind), *_) if kind in _DTYPES:
+        case _Known.DTYPE, (str(kind), *_) if kind in DTYPES:
             return _Dtype(kind)
         case _Known.DTYPE, (str(kind), *_):
             raise DataError(f"its pickle has an array of {kind[:20]!r}, which is not read; numbers are")
@@ -266,7 +217,7 @@ def _array(state: Any) -> Array:
     match state:
         case (int(), tuple(shape), _Dtype(kind), bool(by_columns), bytes(data)):
             whole = len(shape) <= _RANK and all(type(side) is int and side >= 0 for side in shape)
-            if whole and math.prod(shape) * _DTYPES[kind].itemsize == len(data):
+            if whole and math.prod(shape) * DTYPES[kind].itemsize == len(data):
                 return Array(kind, shape, data, by_columns)
     raise DataError("its pickle has an array whose bytes do not fit its shape")
 
@@ -338,58 +289,3 @@ _ACTIONS: Mapping[str, Callable[[_Machine, Any], None]] = {
     "BUILD": lambda machine, _: machine.build(),
     "STOP": lambda machine, _: machine.stop(),
 }
-
-
-def dumps(value: Any) -> bytes:
-    """Write plain values as a pickle that Python 3.6 and NumPy 1.19, and whatever is newer, can read.
-
-    Args:
-        value: what `loads` gives.
-
-    Raises:
-        DataError: there is something else in it.
-
-    Example:
-        >>> loads(dumps([None, True, 2**40, "a", b"b", (1.5,), Array("u1", (1,), b"c")]))
-        [None, True, 1099511627776, 'a', b'b', (1.5,), Array(kind='u1', shape=(1,), data=b'c', by_columns=False)]
-    """
-    return b"\x80\x03" + _written(value) + b"."
-
-
-def _written(value: Any) -> bytes:
-    match value:
-        case None:
-            return b"N"
-        case bool():
-            return b"\x88" if value else b"\x89"
-        case int() if -(2**31) <= value < 2**31:
-            return b"J" + struct.pack("<i", value)
-        case int() if value.bit_length() < 8 * 255:
-            data = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-            return b"\x8a" + bytes([len(data)]) + data
-        case float():
-            return b"G" + struct.pack(">d", value)
-        case str():
-            data = value.encode("utf-8", "surrogatepass")
-            return b"X" + struct.pack("<I", len(data)) + data
-        case bytes():
-            return b"B" + struct.pack("<I", len(value)) + value
-        case tuple():
-            return b"(" + b"".join(map(_written, value)) + b"t"
-        case list():
-            return b"](" + b"".join(map(_written, value)) + b"e"
-        case dict():
-            return b"}(" + b"".join(_written(key) + _written(one) for key, one in value.items()) + b"u"
-        case Array():
-            return _written_array(value)
-    raise DataError(f"a {type(value).__name__} cannot be written into a pickle of DeepFaceLab's")
-
-
-def _written_array(array: Array) -> bytes:
-    order = "|" if _DTYPES[array.kind].itemsize == 1 else "<"
-    dtype = b"cnumpy\ndtype\n" + _written((array.kind, False, True)) + b"R"
-    dtype += _written((3, order, None, None, None, -1, -1, 0)) + b"b"
-    state = [_written(1), _written(array.shape), dtype, _written(array.by_columns), _written(array.data)]
-    # numpy.core and not numpy._core, which a NumPy before 2 does not know.
-    blank = b"cnumpy.core.multiarray\n_reconstruct\n" + b"(cnumpy\nndarray\n" + _written((0,)) + _written(b"b") + b"tR"
-    return blank + b"(" + b"".join(state) + b"tb"
