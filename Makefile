@@ -28,7 +28,7 @@ check: .venv/.dev  ## lint, format and types
 FUZZ ?= pickle:500000 jpeg_segments:300000 dfl_pak:150000 dfl_face:40000 picture:40000 config:5000 packed:2000 \
 	config_file:1000 state:500
 
-fuzz: .venv/.fuzz  ## fuzz all that reads files, guided by coverage (half an hour)
+fuzz: .venv/.fuzz  ## fuzz all that reads files, guided by coverage (ten minutes)
 	for pair in $(FUZZ); do \
 		$(BIN)/python tests/fuzz_guided.py $${pair%:*} -runs=$${pair#*:} -verbosity=0 -print_final_stats=1 || exit 1; done
 
