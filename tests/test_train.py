@@ -95,7 +95,14 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(step, faces, whole, re
 def test_a_machine_that_is_taken_away_loses_nothing(number, faces, whole, report, tmp_path, capsys):
     command = [sys.executable, "-m", "condswap", "train", str(faces), "--out", str(tmp_path), *SMALL]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    # Whoever runs the tests under nohup ignores SIGHUP, and what is ignored is inherited.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )
     state = tmp_path / "state" / "state.safetensors"
     while process.poll() is None and not state.exists():
         time.sleep(0.005)

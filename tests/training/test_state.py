@@ -230,7 +230,9 @@ def test_a_state_that_cannot_be_read_gives_way_to_the_one_before_it_and_says_so(
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 3, "the newest one and the two before it"
     newest = tmp_path / FILE
-    newest.write_bytes(newest.read_bytes()[:-1])
+    data = newest.read_bytes()
+    newest.unlink()  # the tensors that were loaded from it are mapped, and are still to be compared with
+    newest.write_bytes(data[:-1])
     with pytest.warns(UserWarning, match=rf"{FILE} is not a whole state .*Going on from .*{names[1]}, step 3"):
         again = Trainer.load(tmp_path, tiny(seed=3), device="cpu")
     again.fit(Pictures(), 4)
