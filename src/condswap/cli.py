@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import shlex
 import signal
 import sys
@@ -159,8 +160,6 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    import json
-
     from condswap.data.doctor import examine
     from condswap.data.doctor.sheet import save_page, save_sheet
     from condswap.evaluation import load_identity

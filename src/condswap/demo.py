@@ -11,7 +11,7 @@ from condswap.cgan import CGAN
 from condswap.data import ToyFaces
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Fidelity, swap_fidelity
-from condswap.files import make_folder
+from condswap.files import make_writable_folder
 from condswap.pictures import save_curves, save_grid
 from condswap.training import Trainer, TrainerConfig, every
 from condswap.training.interrupt import held_back
@@ -49,7 +49,7 @@ def run(out: Path, *, steps: int = 2000, seed: int = 0, resume: bool = False) ->
         KeyboardInterrupt: training was interrupted; the model so far and the state to resume from are in `out`.
     """
     _check_extras()
-    make_folder(out)
+    make_writable_folder(out)
     if resume and not (out / "state").is_dir():
         raise DataError(f"there is no interrupted demo in {out}; give its folder, or leave --resume out to begin anew")
     data = ToyFaces(2, image_size=64, seed=0, length=1000)

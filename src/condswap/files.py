@@ -75,10 +75,10 @@ def write_together(files: Mapping[Path, Callable[[Path], object] | bytes]) -> No
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, with those above it, and find out before the work, not after it, that nothing could be written.
+    """Make a folder, with those above it, unless it is there.
 
     Raises:
-        DataError: it cannot be made or written to.
+        DataError: it cannot be made.
 
     Example:
         >>> import tempfile
@@ -91,6 +91,15 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be made: {error.strerror}; give the path of a folder") from error
+
+
+def make_writable_folder(folder: Path) -> None:
+    """Make a folder, and find out before the work, not after it, that nothing could be written to it.
+
+    Raises:
+        DataError: it cannot be made or written to.
+    """
+    make_folder(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise DataError(f"{folder} cannot be written to; choose another folder, or allow writing in it")
 

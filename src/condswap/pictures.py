@@ -7,6 +7,7 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -177,6 +178,16 @@ def to_pillow(image: Tensor) -> "PillowImage":
     pixels = rearrange((image.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").contiguous()
     mode = "RGB" if image.shape[0] == 3 else "L"
     return Pillow.frombytes(mode, (image.shape[2], image.shape[1]), pixels.numpy().tobytes())
+
+
+def encode_picture(image: Tensor, kind: str, **settings: Any) -> bytes:
+    """Give the file of an image (3, h, w) or a mask (1, h, w), float in [0, 1], as Pillow's format `kind`.
+
+    Raises `ShapeError` for another shape or kind, `DataError` for values outside [0, 1].
+    """
+    stream = BytesIO()
+    to_pillow(image).save(stream, kind, **settings)
+    return stream.getvalue()
 
 
 def _grid_shape(rows: Mapping[str, Image], captions: Sequence[str] | None) -> tuple[int, int, int]:

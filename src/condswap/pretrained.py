@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from condswap import hub
 from condswap.errors import CondswapError, ConfigError, DataError, HubError, ShapeError
-from condswap.files import write_together
+from condswap.files import make_folder, write_together
 from condswap.model_card import is_our_card
 
 CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
@@ -36,10 +36,7 @@ def save(folder: Path, *, config: Mapping[str, Any], tensors: Mapping[str, Tenso
     weights = save_tensors(_apart(tensors), {"format": "pt"})
     described = {**config, "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}}
     text = json.dumps(described, indent=2, allow_nan=False) + "\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be made: {error.strerror}; give the path of a folder") from error
+    make_folder(folder)
     files = {folder / WEIGHTS: weights}
     if _is_ours(folder / CARD):
         files[folder / CARD] = card.encode()

@@ -13,7 +13,7 @@ from condswap.data.faces import Faces
 from condswap.data.packed import SUFFIX
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Report, evaluate
-from condswap.files import make_folder, write_atomically
+from condswap.files import make_writable_folder, write_atomically
 from condswap.pictures import save_grid
 from condswap.progress import say
 from condswap.training import Trainer, TrainerConfig, every
@@ -78,7 +78,7 @@ def run(
         ConfigError: Pillow is missing, an argument is wrong, or `out` has the state of another model.
         KeyboardInterrupt: it was interrupted; the swapper so far and the state to go on from are in `out`.
     """
-    make_folder(out)
+    make_writable_folder(out)
     data = _open(faces, image_size, classes)
     _tell_left_out(data)
     train, held = data.split(held_back=_HELD_BACK)

@@ -176,7 +176,7 @@ def face_of(values: Mapping[str, Any], height: int, width: int) -> DflFace:
     """
     if height < 1 or width < 1:
         raise DataError("the picture says no size")
-    box = _numbers(values, "source_rect", (4,))
+    box = _optional(values, "source_rect", (4,))
     mask_name = "xseg_mask" if values.get("xseg_mask") is not None else "fanseg_mask"  # the second until 2020
     mask_file = values.get(mask_name)
     if mask_file is not None and not (isinstance(mask_file, Array) and mask_file.kind == "u1"):
@@ -185,12 +185,12 @@ def face_of(values: Mapping[str, Any], height: int, width: int) -> DflFace:
         _word(values, "face_type") or "full_face",
         height,
         width,
-        _numbers(values, "landmarks", (_LANDMARKS, 2), most=_FARTHEST * max(height, width)),
+        _optional(values, "landmarks", (_LANDMARKS, 2), most=_FARTHEST * max(height, width)),
         _brows(values),
         _word(values, "source_filename"),
         None if box is None else tuple(map(int, box.tolist())),  # type: ignore[arg-type]
-        _numbers(values, "source_landmarks", (_LANDMARKS, 2)),
-        _numbers(values, "image_to_face_mat", (2, 3)),
+        _optional(values, "source_landmarks", (_LANDMARKS, 2)),
+        _optional(values, "image_to_face_mat", (2, 3)),
         _polygons(values.get("seg_ie_polys") or values.get("ie_polys")),
         None if mask_file is None else mask_file.data,
         values,
@@ -213,11 +213,13 @@ def _brows(values: Mapping[str, Any]) -> float:
     return float(amount)
 
 
-def _numbers(values: Mapping[str, Any], name: str, shape: Sequence[int], *, most: float = 1e9) -> Tensor | None:
-    """Give an array or a list of lists of numbers as float64."""
+def _optional(values: Mapping[str, Any], name: str, shape: Sequence[int], *, most: float = 1e9) -> Tensor | None:
     given = values.get(name)
-    if given is None:
-        return None
+    return None if given is None else _numbers(given, name, shape, most=most)
+
+
+def _numbers(given: Any, name: str, shape: Sequence[int], *, most: float = 1e9) -> Tensor:
+    """Give an array or a list of lists of numbers as float64."""
     fits = False
     if isinstance(given, Array):
         fits = given.shape == tuple(shape)
@@ -243,19 +245,20 @@ def _polygons(given: Any) -> tuple[Polygon, ...]:
         raise DataError("seg_ie_polys is not a list of outlines")
     found = []
     for one in listed:
-        kind, points = (
-            (one.get("type"), one.get("pts")) if isinstance(one, dict) else one if _pair(one) else (None, None)
-        )
-        corners = points.shape[0] if isinstance(points, Array) and len(points.shape) == 2 else None
-        if isinstance(points, list | tuple):
-            corners = len(points)
-        if type(kind) is not int or kind not in (0, 1) or corners is None:
+        match one:
+            case {"type": kind, "pts": points} | [kind, points] if type(kind) is int and kind in (0, 1):
+                corners = _corners(points)
+            case _:
+                corners = None
+        if corners is None:
             raise DataError("seg_ie_polys has something that is no outline")
         if corners:
-            outline = _numbers({"seg_ie_polys": points}, "seg_ie_polys", (corners, 2))
-            found.append(Polygon(bool(kind), outline if outline is not None else torch.zeros(0, 2)))
+            found.append(Polygon(bool(kind), _numbers(points, "seg_ie_polys", (corners, 2))))
     return tuple(found)
 
 
-def _pair(one: Any) -> bool:
-    return isinstance(one, list | tuple) and len(one) == 2
+def _corners(points: Any) -> int | None:
+    """Count the corners of an outline; None if it is none."""
+    if isinstance(points, list | tuple):
+        return len(points)
+    return points.shape[0] if isinstance(points, Array) and len(points.shape) == 2 else None

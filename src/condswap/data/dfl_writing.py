@@ -1,7 +1,6 @@
 """Putting a mask or a picture back into a JPEG of DeepFaceLab's, where DeepFaceLab finds it."""
 
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from condswap.data.dfl_face import DflFace
 from condswap.data.jpeg import APP15, replace_segment
 from condswap.errors import DataError, ShapeError
 from condswap.files import write_atomically
-from condswap.pictures import to_pillow
+from condswap.pictures import encode_picture
 from condswap.safe_pickle import Array, dumps
 
 _LARGEST_MASK = 50_000  # bytes of a PNG, above which DeepFaceLab takes a JPEG
@@ -51,7 +50,7 @@ def put_picture(path: Path | str, picture: Tensor) -> None:
             f"the picture is {tuple(picture.shape)} and {path} is {(3, face.height, face.width)}; resize it, since the "
             "landmarks in the file are in its pixels"
         )
-    _write(Path(path), _encoded(picture, "JPEG", quality=100, subsampling=0), face.values)
+    _write(Path(path), encode_picture(picture, "JPEG", quality=100, subsampling=0), face.values)
 
 
 def _write(path: Path, picture: bytes, values: Mapping[str, Any]) -> None:
@@ -64,15 +63,9 @@ def _write(path: Path, picture: bytes, values: Mapping[str, Any]) -> None:
 
 def _packed(mask: Tensor) -> Array:
     """Encode a mask as DeepFaceLab does: PNG where that is small, or else the best JPEG that is."""
-    data = _encoded(mask, "PNG", optimize=True)
+    data = encode_picture(mask, "PNG", optimize=True)
     for quality in range(100, 0, -5):
         if len(data) <= _LARGEST_MASK:
             break
-        data = _encoded(mask, "JPEG", quality=quality)
+        data = encode_picture(mask, "JPEG", quality=quality)
     return Array("u1", (len(data), 1), data)
-
-
-def _encoded(picture: Tensor, kind: str, **settings: Any) -> bytes:
-    stream = BytesIO()
-    to_pillow(picture).save(stream, format=kind, **settings)
-    return stream.getvalue()

@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from condswap.data.clips import Changes
-from condswap.data.faces import Face, Faces
-from condswap.data.layout import SUFFIXES, Found, lay_out
-from condswap.data.reading import decode, decode_all
+from condswap.data.faces import Face, Faces, read_faces
+from condswap.data.layout import SUFFIXES, lay_out
+from condswap.data.reading import decode
 from condswap.decoding import require_pillow
 from condswap.errors import ConfigError, DataError
 
@@ -68,34 +67,23 @@ class FaceFolder(Faces):
         rows = min(len(pictures), cache // (4 * image_size**2))
         # One tensor for all: a worker process gets it as one piece of shared memory.
         self._pixels = torch.empty(rows, 4, image_size, image_size, dtype=torch.uint8)
-        self._whole, unusable = self._read(pictures)
+        self._whole = []
+        for face, pixels in read_faces(pictures, image_size, refused=refused, title=f"reading {self.root}"):
+            row = len(self._whole) if len(self._whole) < rows else -1
+            if row >= 0:
+                self._pixels[row] = pixels
+            self._whole.append(face._replace(row=row))
         self._hold(self._whole)
-        self.unreadable = tuple(sorted(refused + unusable))
+        self.unreadable = tuple(sorted(refused))
         self._refuse_empty_classes()
 
-    def _decoded(self, face: Face) -> Tensor:
-        if face.found is None:
-            raise DataError(f"there is no file of {face.path}")
+    def _pixels_of(self, face: Face) -> Tensor:
+        if face.row >= 0 or face.found is None:
+            return super()._pixels_of(face)
         try:
             return decode(face.found, self.image_size).pixels
         except DataError as error:
             raise DataError(f"cannot use {face.path} any more: {error}; build the FaceFolder again") from error
-
-    def _read(self, pictures: list[Found]) -> tuple[list[Face], list[tuple[Path, str]]]:
-        """Decode every picture once, keeping the first ones as far as the memory goes."""
-        good: list[Face] = []
-        bad: list[tuple[Path, str]] = []
-        changes = Changes()
-        for found, result in decode_all(pictures, self.image_size, title=f"reading {self.root}"):
-            if isinstance(result, str):
-                bad.append((found.path, result))
-                continue
-            row = len(good) if len(good) < len(self._pixels) else -1
-            if row >= 0:
-                self._pixels[row] = result.pixels
-            step = changes.to(result.small, found.label)
-            good.append(Face(found.path, found.label, result.masked, step, row, found))
-        return good, bad
 
     def _refuse_empty_classes(self) -> None:
         used = set(self.labels)

@@ -1,8 +1,7 @@
 """What the datasets of face pictures have in common: items, batches, clips, and parts that are held back."""
 
 import operator
-from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from condswap.data.clips import Clip, join_stretches
+from condswap.data.clips import Changes, Clip, join_stretches, thumbnail
 from condswap.data.layout import Found
+from condswap.data.reading import Decoded, decode, for_all
 from condswap.errors import ConfigError, DataError
 from condswap.types import Batch, Item
 
@@ -25,7 +25,7 @@ class Face(NamedTuple):
     masked: bool
     step: float
     """The mean difference of its thumbnail to that of the one before it in its class."""
-    row: int
+    row: int = -1
     """Of its pixels among those at hand; -1 where they are decoded again each time."""
     found: Found | None = None
 
@@ -45,10 +45,6 @@ class Faces(Dataset[Item]):
     _faces: list[Face]
     _whole: list[Face]
 
-    @abstractmethod
-    def _decoded(self, face: Face) -> Tensor:
-        """Give the pixels, uint8 (4, s, s), of a picture that are not at hand."""
-
     def __len__(self) -> int:
         """Count the pictures."""
         return len(self._faces)
@@ -59,7 +55,7 @@ class Faces(Dataset[Item]):
         if not -len(self) <= place < len(self):
             raise IndexError(f"there is no picture {place}; there are {len(self)}, from 0 to {len(self) - 1}")
         face = self._faces[place]
-        values = (self._pixels[face.row] if face.row >= 0 else self._decoded(face)).float() / 255
+        values = self._pixels_of(face).float() / 255
         return {"image": values[:3], "mask": values[3:], "label": face.label}
 
     def batch(self, indices: Sequence[int]) -> Batch:
@@ -72,7 +68,7 @@ class Faces(Dataset[Item]):
         if all(face.row >= 0 for face in faces):
             pixels = self._pixels[torch.tensor([face.row for face in faces])]
         else:
-            pixels = torch.stack([self._pixels[one.row] if one.row >= 0 else self._decoded(one) for one in faces])
+            pixels = torch.stack([self._pixels_of(face) for face in faces])
         values = pixels.float().div_(255)
         return {"image": values[:, :3], "mask": values[:, 3:], "label": torch.tensor([face.label for face in faces])}
 
@@ -122,7 +118,30 @@ class Faces(Dataset[Item]):
         parts[1]._hold([face for index, face in enumerate(self._faces) if index in held])
         return parts
 
+    def _pixels_of(self, face: Face) -> Tensor:
+        """Give the pixels, uint8 (4, s, s), of a picture."""
+        return self._pixels[face.row]
+
     def _hold(self, faces: list[Face]) -> None:
         self._faces = faces
         self.paths = [face.path for face in faces]
         self.labels = [face.label for face in faces]
+
+
+def read_faces(
+    pictures: Sequence[Found], image_size: int, *, refused: list[tuple[Path, str]], title: str
+) -> Iterator[tuple[Face, Tensor]]:
+    """Read pictures in their order, with their pixels, uint8 (4, s, s); those that cannot be used go to `refused`."""
+
+    def read(found: Found) -> tuple[Decoded, Tensor]:
+        decoded = decode(found, image_size)
+        return decoded, thumbnail(decoded.pixels[:3]) / 255
+
+    changes = Changes()
+    for found, result in for_all(pictures, read, title=title):
+        if isinstance(result, DataError):
+            refused.append((found.path, str(result)))
+            continue
+        decoded, small = result
+        step = changes.to(small, found.label)
+        yield Face(found.path, found.label, decoded.masked, step, found=found), decoded.pixels

@@ -48,8 +48,7 @@ def lay_out(root: Path, chosen: Sequence[str] | None) -> Layout:
         DataError: there is no class, or one that is chosen is not there.
         ConfigError: the choice is not a list of different names.
     """
-    if isinstance(chosen, str) or (chosen is not None and (not chosen or len(set(chosen)) < len(chosen))):
-        raise ConfigError(f"classes={chosen!r} is not a list of different names, such as ['ada', 'bo']")
+    check_choice(chosen)
     if not root.exists():
         raise DataError(f"{root} does not exist; give a folder that has one folder of pictures per class")
     refused: list[tuple[Path, str]] = []
@@ -74,15 +73,34 @@ def lay_out(root: Path, chosen: Sequence[str] | None) -> Layout:
         left = [name for name in known if workspace and name not in people and not (folders[name] / _ALIGNED).is_dir()]
         refused += [(folders[name], f"it has no folder {_ALIGNED!r}, as others here do") for name in left]
         chosen = [name for name in known if name not in left]
-    unknown = [name for name in chosen if name not in known]
-    if unknown:
-        raise DataError(f"{root} has no class {', '.join(map(repr, unknown))}; its classes are {', '.join(known)}")
+    check_known(chosen, known, root)
     pictures: list[Found] = []
     for label, name in enumerate(chosen):
         if name in folders:
             pictures += _in_folder(folders[name], label, root, refused)
         pictures += [Found(pak / face.name, label, packed=face) for face in people.get(name, ())]
     return Layout(tuple(chosen), pictures, refused)
+
+
+def check_choice(chosen: Sequence[str] | None) -> None:
+    """Refuse what is no list of different names, or None for all.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if isinstance(chosen, str) or (chosen is not None and (not chosen or len(set(chosen)) < len(chosen))):
+        raise ConfigError(f"classes={chosen!r} is not a list of different names, such as ['ada', 'bo']")
+
+
+def check_known(chosen: Sequence[str], known: Sequence[str], place: Path) -> None:
+    """Refuse classes that are not there.
+
+    Raises:
+        DataError: one is not.
+    """
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise DataError(f"{place} has no class {', '.join(map(repr, unknown))}; its classes are {', '.join(known)}")
 
 
 def _in_folder(folder: Path, label: int, root: Path, refused: list[tuple[Path, str]]) -> list[Found]:

@@ -3,18 +3,15 @@
 import json
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
-from condswap.data.clips import Changes
-from condswap.data.faces import Face, Faces
-from condswap.data.layout import Found, lay_out
-from condswap.data.reading import decode_all
+from condswap.data.faces import Face, Faces, read_faces
+from condswap.data.layout import check_choice, check_known, lay_out
 from condswap.decoding import require_pillow
 from condswap.errors import ConfigError, DataError
 from condswap.files import write_atomically
@@ -22,6 +19,7 @@ from condswap.files import write_atomically
 SUFFIX = ".safetensors"
 _FORMAT = 1
 _KEY = "condswap.faces"
+_LONGEST_STEP = -1.2345678901234567e-300  # of what a number can become in JSON
 
 
 class PackedFaces(Faces):
@@ -58,11 +56,8 @@ class PackedFaces(Faces):
         self.file = Path(file)
         facts = self._map()
         self.image_size, known = self._pixels.shape[-1], facts["classes"]
-        if isinstance(classes, str) or (classes is not None and (not classes or len(set(classes)) < len(classes))):
-            raise ConfigError(f"classes={classes!r} is not a list of different names, such as ['ada', 'bo']")
-        unknown = [name for name in classes or () if name not in known]
-        if unknown:
-            raise DataError(f"{file} has no class {', '.join(map(repr, unknown))}; its classes are {', '.join(known)}")
+        check_choice(classes)
+        check_known(classes or (), known, self.file)
         self.classes = tuple(classes or known)
         places = {known.index(name): place for place, name in enumerate(self.classes)}
         rows = zip(facts["paths"], facts["labels"], facts["masked"], facts["steps"], strict=True)
@@ -103,9 +98,6 @@ class PackedFaces(Faces):
         if not fits or not _whole(facts, shape[0]):
             raise DataError(f"{self.file} contradicts itself; pack the faces again")
         return facts
-
-    def _decoded(self, face: Face) -> Tensor:
-        raise DataError(f"{self.file} has no pixels of {face.path}")
 
 
 def _whole(facts: dict[str, Any], count: int) -> bool:
@@ -149,63 +141,45 @@ def pack(
         raise ConfigError(f"image_size={image_size!r} is not a whole number from 1 on")
     require_pillow()
     names, pictures, refused = lay_out(root, classes)
-    writing = _Writing(names, pictures, image_size, refused)
-    write_atomically(file, lambda temporary: writing.write(temporary, title=f"packing {root}"))
-    return sorted(writing.refused)
+    # The pixels come one by one, and the header, which says how many there are, at the end: into the room for the longest.
+    longest = [Face(found.path, found.label, False, _LONGEST_STEP) for found in pictures]
+    room = len(_header(names, longest, image_size)) // 8 * 8 + 8
+
+    def write(temporary: Path) -> None:
+        kept: list[Face] = []
+        with temporary.open("wb") as opened:
+            opened.write(bytes(8 + room))
+            for face, pixels in read_faces(pictures, image_size, refused=refused, title=f"packing {root}"):
+                kept.append(face)
+                opened.write(pixels.numpy().data)
+            _refuse_empty(names, kept, refused)
+            opened.seek(0)
+            opened.write(struct.pack("<Q", room) + _header(names, kept, image_size).ljust(room))
+
+    write_atomically(file, write)
+    return sorted(refused)
 
 
-class _Writing:
-    """A safetensors file of which the pixels come one by one, and the header is known at the end."""
-
-    def __init__(
-        self, classes: Sequence[str], pictures: list[Found], size: int, refused: list[tuple[Path, str]]
-    ) -> None:
-        self.classes, self.pictures, self.size, self.refused = classes, pictures, size, list(refused)
-        self.faces: list[Face] = []
-
-    def write(self, temporary: Path, *, title: str) -> None:
-        """Write the pixels behind a header as large as it can become, then the header, filled up with spaces."""
-        longest = -1.2345678901234567e-300  # of what a number can become in JSON
-        self.faces = [Face(found.path, found.label, False, longest, 0) for found in self.pictures]
-        room = len(self._header()) // 8 * 8 + 8
-        self.faces = []
-        with temporary.open("wb") as file:
-            file.write(bytes(8 + room))
-            for pixels in self._pixels(title):
-                file.write(pixels.numpy().data)
-            file.seek(0)
-            _write_header(file, self._header(), room)
-
-    def _pixels(self, title: str) -> Iterator[Tensor]:
-        changes = Changes()
-        for found, result in decode_all(self.pictures, self.size, title=title):
-            if isinstance(result, str):
-                self.refused.append((found.path, result))
-                continue
-            step = changes.to(result.small, found.label)
-            self.faces.append(Face(found.path, found.label, result.masked, step, len(self.faces)))
-            yield result.pixels
-        empty = sorted(set(range(len(self.classes))) - {face.label for face in self.faces})
-        if empty:
-            reasons = "".join(f"\n  {path}: {reason}" for path, reason in sorted(self.refused)[:3])
-            raise DataError(
-                f"class {', '.join(repr(self.classes[label]) for label in empty)} has no picture that can be used; add "
-                f"pictures, or choose others with classes={reasons}"
-            )
-
-    def _header(self) -> bytes:
-        facts = {
-            "format": _FORMAT,
-            "classes": list(self.classes),
-            "paths": [str(face.path) for face in self.faces],
-            "labels": [face.label for face in self.faces],
-            "masked": [face.masked for face in self.faces],
-            "steps": [face.step for face in self.faces],
-        }
-        shape = [len(self.faces), 4, self.size, self.size]
-        pixels = {"dtype": "U8", "shape": shape, "data_offsets": [0, math.prod(shape)]}
-        return json.dumps({"__metadata__": {_KEY: json.dumps(facts)}, "pixels": pixels}).encode()
+def _refuse_empty(classes: Sequence[str], faces: Sequence[Face], refused: Sequence[tuple[Path, str]]) -> None:
+    empty = sorted(set(range(len(classes))) - {face.label for face in faces})
+    if empty:
+        reasons = "".join(f"\n  {path}: {reason}" for path, reason in sorted(refused)[:3])
+        raise DataError(
+            f"class {', '.join(repr(classes[label]) for label in empty)} has no picture that can be used; add "
+            f"pictures, or choose others with classes={reasons}"
+        )
 
 
-def _write_header(file: BinaryIO, header: bytes, room: int) -> None:
-    file.write(struct.pack("<Q", room) + header.ljust(room))
+def _header(classes: Sequence[str], faces: Sequence[Face], size: int) -> bytes:
+    """Give the header of a safetensors file with these pictures."""
+    facts = {
+        "format": _FORMAT,
+        "classes": list(classes),
+        "paths": [str(face.path) for face in faces],
+        "labels": [face.label for face in faces],
+        "masked": [face.masked for face in faces],
+        "steps": [face.step for face in faces],
+    }
+    shape = [len(faces), 4, size, size]
+    pixels = {"dtype": "U8", "shape": shape, "data_offsets": [0, math.prod(shape)]}
+    return json.dumps({"__metadata__": {_KEY: json.dumps(facts)}, "pixels": pixels}).encode()

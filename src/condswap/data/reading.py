@@ -1,14 +1,14 @@
 """From the files of faces to their pixels, many at once."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from condswap.data.clips import thumbnail
 from condswap.data.dfl_face import find_face
 from condswap.data.dfl_pak import read_packed
 from condswap.data.layout import Found
@@ -17,6 +17,7 @@ from condswap.errors import DataError
 from condswap.progress import Progress
 
 _AHEAD = 256  # pictures that are decoded before they are taken
+_Seen = TypeVar("_Seen")
 
 
 class Decoded(NamedTuple):
@@ -25,19 +26,33 @@ class Decoded(NamedTuple):
     pixels: Tensor
     masked: bool
 
-    @property
-    def small(self) -> Tensor:
-        """Its thumbnail, in [0, 1]."""
-        return thumbnail(self.pixels[:3]) / 255
+
+def read_bytes(found: Found) -> bytes:
+    """Read the file of one picture.
+
+    Raises:
+        DataError: it cannot be read. The message is the reason alone.
+    """
+    if found.packed is not None:
+        return read_packed(found.path.parent, found.packed)
+    try:
+        return found.path.read_bytes()
+    except OSError as error:
+        raise DataError(error.strerror or str(error)) from error
 
 
-def decode(found: Found, image_size: int) -> Decoded:
+def decode(found: Found, image_size: int, *, data: bytes | None = None) -> Decoded:
     """Read one picture with its mask.
+
+    Args:
+        found: where it is.
+        image_size: the side to give it.
+        data: its file, if that was read already.
 
     Raises:
         DataError: it cannot be used. The message is the reason alone.
     """
-    source = found.path if found.packed is None else read_packed(found.path.parent, found.packed)
+    source: Path | bytes = read_bytes(found) if data is None and found.packed else data or found.path
     colours, alpha = decode_picture(source, image_size=image_size)
     masked = True
     if found.mask is not None:
@@ -57,14 +72,16 @@ def decode(found: Found, image_size: int) -> Decoded:
     return Decoded(torch.cat((colours, mask)), masked)
 
 
-def decode_all(pictures: Sequence[Found], image_size: int, *, title: str) -> Iterator[tuple[Found, Decoded | str]]:
-    """Read pictures in their order, on all cores, each with its pixels or with the reason why it cannot be used."""
+def for_all(
+    pictures: Sequence[Found], look: Callable[[Found], _Seen], *, title: str
+) -> Iterator[tuple[Found, _Seen | DataError]]:
+    """Look at pictures in their order, on all cores, and give what was seen, or the reason why one cannot be used."""
 
-    def read(found: Found) -> tuple[Found, Decoded | str]:
+    def try_it(found: Found) -> tuple[Found, _Seen | DataError]:
         try:
-            return found, decode(found, image_size)
+            return found, look(found)
         except DataError as error:
-            return found, str(error)
+            return found, error
 
     bad = 0
     # Pillow decodes outside the interpreter's lock, so threads are enough.
@@ -72,9 +89,9 @@ def decode_all(pictures: Sequence[Found], image_size: int, *, title: str) -> Ite
     try:
         with Progress(len(pictures), title=title, delay=2.0) as progress:
             for start in range(0, len(pictures), _AHEAD):
-                for number, one in enumerate(pool.map(read, pictures[start : start + _AHEAD]), start + 1):
+                for number, one in enumerate(pool.map(try_it, pictures[start : start + _AHEAD]), start + 1):
                     yield one
-                    bad += isinstance(one[1], str)
+                    bad += isinstance(one[1], DataError)
                     progress.update(number, f"{bad} unreadable" if bad else "")
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the folder

@@ -12,7 +12,7 @@ from condswap.files import UNFINISHED
 
 FILE = "state.safetensors"
 _KEPT = 2  # beside the newest one
-_NAME = re.compile(r"state-(\d{8})-\d{6}-\d{3}\.safetensors")
+_NAME = re.compile(r"state-\d{8}-\d{6}-\d{3}\.safetensors")
 
 
 def earlier(folder: Path) -> list[Path]:
@@ -87,8 +87,7 @@ def _prune(folder: Path) -> None:
             path.unlink()
     days: set[str] = set()
     for place, path in enumerate(earlier(folder)):
-        found = _NAME.fullmatch(path.name)
-        day = found[1] if found else ""
+        day = path.name.split("-")[1]
         if place >= _KEPT and day in days:
             with contextlib.suppress(OSError):  # one that cannot be deleted does no harm
                 path.unlink()

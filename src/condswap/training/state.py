@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from condswap.errors import ConfigError, DataError, ShapeError
-from condswap.files import write_atomically
+from condswap.files import make_folder, write_atomically
 from condswap.training.earlier import FILE, earlier, has_state, set_aside
 
 FORMAT = 1
@@ -28,10 +28,7 @@ def write(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any])
         DataError: the disk refuses; the state that was there before stays.
     """
     text = json.dumps({"format": FORMAT, **facts}, allow_nan=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be made: {error.strerror}; give the path of a folder") from error
+    make_folder(folder)
     # Copies, because weights that a part has under two names are one tensor, which safetensors refuses.
     copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     data = save_tensors(copies, {"condswap": text, "sha256": checksum(copies, text)})

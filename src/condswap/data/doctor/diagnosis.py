@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from condswap.data.layout import Found
+
 SEVERE, WARNING, NOTE = "severe", "warning", "note"
 _ORDER = (SEVERE, WARNING, NOTE)
 _NAMED = 3  # pictures that a finding names
@@ -65,12 +67,14 @@ class Diagnosis:
         people: in figures.
         findings: the worst first.
         image_size: the size of training that the pictures were held against.
+        files: where each picture lies, by its name in the findings.
     """
 
     root: Path
     people: Sequence[Person]
     findings: Sequence[Finding] = field(default_factory=list)
     image_size: int = 64
+    files: Mapping[Path, Found] = field(default_factory=dict, repr=False)
 
     @property
     def can_train(self) -> bool:

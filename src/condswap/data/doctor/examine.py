@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from condswap.data.dfl_pak import read_packed
 from condswap.data.doctor.diagnosis import NOTE, SEVERE, WARNING, Diagnosis, Finding, Person, worst_first
 from condswap.data.doctor.measures import measure, miniature
 from condswap.data.layout import Found, lay_out
-from condswap.data.reading import decode_all
+from condswap.data.reading import decode, for_all, read_bytes
 from condswap.decoding import picture_size, require_pillow
+from condswap.errors import DataError
 
 Identity: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -22,9 +22,8 @@ _SIDE = 128  # pixels at which pictures are looked at
 _GROUP = 64
 _SHOWN = 8  # pictures of a person where nothing is wrong with any
 _COPY = 0.005  # root mean square difference of miniatures; unlike people are .07 apart and more, smaller copies .003
-_BLURRED = (
-    0.5  # of the person's median sharpness: a blur of 1.5 pixels of 128 leaves .42, and soft frames of a video have .68
-)
+# Of the person's median sharpness: a blur of 1.5 pixels of 128 leaves .42 of it, and soft frames of a video have .68.
+_BLURRED = 0.5
 _DARK, _BRIGHT, _CLIPPED = 0.12, 0.85, 0.2
 _FEW, _LEAST = 100, 2
 _RARE = 3  # pictures of a pose or a light below which it counts as missing
@@ -72,7 +71,7 @@ def examine(
     looked: list[_Looked] = []
     figures: dict[str, list[Tensor]] = {}
     bad = list(refused)
-    for group in _groups(_look(pictures, root, bad)):
+    for group in _groups(_look_at_all(pictures, root, bad)):
         pixels = torch.stack([one for _, one in group])
         looked += [one for one, _ in group]
         found = {**measure(pixels), "miniature": miniature(pixels)}
@@ -88,16 +87,22 @@ def examine(
         findings += examined.of_person(label)
     findings += examined.of_pairs()
     people = [examined.person(label, findings) for label in range(len(names))]
-    return Diagnosis(root=root, people=people, findings=worst_first(findings), image_size=image_size)
+    files = {found.path: found for found in pictures}
+    return Diagnosis(root=root, people=people, findings=worst_first(findings), image_size=image_size, files=files)
 
 
-def _look(pictures: list[Found], root: Path, bad: list[tuple[Path, str]]) -> Iterator[tuple[_Looked, Tensor]]:
-    for found, result in decode_all(pictures, _SIDE, title=f"looking at {root}"):
-        if isinstance(result, str):
-            bad.append((found.path, result))
-            continue
-        data = found.path.read_bytes() if found.packed is None else read_packed(found.path.parent, found.packed)
-        yield _Looked(found, result.masked, min(picture_size(data)), blake2b(data).digest()), result.pixels
+def _look_at_all(pictures: list[Found], root: Path, bad: list[tuple[Path, str]]) -> Iterator[tuple[_Looked, Tensor]]:
+    for found, result in for_all(pictures, _look, title=f"looking at {root}"):
+        if isinstance(result, DataError):
+            bad.append((found.path, str(result)))
+        else:
+            yield result
+
+
+def _look(found: Found) -> tuple[_Looked, Tensor]:
+    data = read_bytes(found)
+    decoded = decode(found, _SIDE, data=data)
+    return _Looked(found, decoded.masked, min(picture_size(data)), blake2b(data).digest()), decoded.pixels
 
 
 def _groups(pairs: Iterator[tuple[_Looked, Tensor]]) -> Iterator[list[tuple[_Looked, Tensor]]]:

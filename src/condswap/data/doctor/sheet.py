@@ -5,18 +5,16 @@ import contextlib
 import html
 from collections.abc import Iterator
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from condswap.data.doctor.diagnosis import NOTE, Diagnosis, Finding
-from condswap.data.layout import lay_out
 from condswap.data.reading import decode
 from condswap.errors import DataError
 from condswap.files import write_atomically
-from condswap.pictures import save_grid, to_pillow
+from condswap.pictures import encode_picture, save_grid
 
 _SIDE = 96
 _ON_PAGE, _IN_ROW = 24, 8
@@ -63,19 +61,16 @@ def save_sheet(diagnosis: Diagnosis, path: Path) -> None:
 
 def _shown(diagnosis: Diagnosis, most: int) -> Iterator[tuple[Finding, list[tuple[str, Tensor]]]]:
     """Give the findings that are about pictures, with the pictures that can be shown."""
-    found = {one.path: one for one in lay_out(diagnosis.root, None).pictures}
     for finding in diagnosis.findings:
         shown = []
         for path in finding.pictures[:most]:
             with contextlib.suppress(DataError, KeyError):  # one that cannot be read is told of in words
-                shown.append((path.name, decode(found[path], _SIDE).pixels[:3].float() / 255))
+                shown.append((path.name, decode(diagnosis.files[path], _SIDE).pixels[:3].float() / 255))
         if shown:
             yield finding, shown
 
 
 def _figure(name: str, image: Tensor) -> str:
-    stream = BytesIO()
-    to_pillow(image).save(stream, "JPEG", quality=85)
-    data = base64.b64encode(stream.getvalue()).decode()
+    data = base64.b64encode(encode_picture(image, "JPEG", quality=85)).decode()
     words = html.escape(name)
     return f'<figure><img alt="{words}" src="data:image/jpeg;base64,{data}"><figcaption>{words}</figcaption></figure>'
