@@ -49,11 +49,16 @@ class DflFace:
         values: all that the file holds, under DeepFaceLab's own names.
 
     Example:
-        `faces` is a folder of aligned faces:
+        A face as DeepFaceLab would have written it; of a file it is `DflFace.read("aligned/00001_0.jpg")`:
 
-            face = DflFace.read("faces/00001_0.jpg")
-            face.landmarks.shape            # torch.Size([68, 2])
-            face.mask()                     # (1, height, width), that of the file or the hull of the landmarks
+        >>> from condswap.data.jpeg import replace_segment
+        >>> from condswap.pictures import encode_picture
+        >>> from condswap.safe_pickle import dumps
+        >>> said = dumps({"face_type": "whole_face", "landmarks": [[9.0 + number % 7, 8.0] for number in range(68)]})
+        >>> file = replace_segment(encode_picture(torch.zeros(3, 32, 32), "JPEG"), APP15, said)
+        >>> face = DflFace.read(file)
+        >>> face.face_type, face.landmarks.shape, face.mask().shape
+        ('whole_face', torch.Size([68, 2]), torch.Size([1, 32, 32]))
     """
 
     face_type: str
