@@ -5,8 +5,9 @@ from condswap.parts.class_norm import ClassNorm
 from condswap.parts.decoders import ConvDecoder
 from condswap.parts.discriminators import MLPDiscriminator, PatchDiscriminator
 from condswap.parts.encoders import ConvEncoder
-from condswap.parts.layers import ClassEmbedding
+from condswap.parts.layers import ClassEmbedding, PerClass
 from condswap.parts.paper import PaperAttentionBottleneck, PaperDecoder, PaperEncoder, PaperMLPBottleneck
+from condswap.parts.saehd import DFBottleneck, LIAEBottleneck, SAEHDDecoder, SAEHDEncoder
 
 __all__ = [
     "ClassEmbedding",
@@ -14,6 +15,8 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "CrossAttentionBottleneck",
+    "DFBottleneck",
+    "LIAEBottleneck",
     "MLPBottleneck",
     "MLPDiscriminator",
     "PaperAttentionBottleneck",
@@ -21,4 +24,7 @@ __all__ = [
     "PaperEncoder",
     "PaperMLPBottleneck",
     "PatchDiscriminator",
+    "PerClass",
+    "SAEHDDecoder",
+    "SAEHDEncoder",
 ]

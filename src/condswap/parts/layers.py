@@ -1,5 +1,6 @@
 """The layers that the parts are made of."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -44,6 +45,33 @@ class ClassEmbedding(nn.Module, Growing):
         weight = self.weight.detach()
         grown = torch.cat([weight, weight.mean(0, keepdim=True)])
         self.weight = nn.Parameter(grown, requires_grad=self.weight.requires_grad)
+
+
+class PerClass(nn.ModuleList, Growing):
+    """A network of its own for every class; a picture goes through that of its class.
+
+    Which classes are there is asked of the labels, for which a GPU is waited for. A class that is added starts as a copy of
+    the first.
+
+    Example:
+        >>> import torch
+        >>> PerClass(nn.Linear(4, 2) for _ in range(3))(torch.rand(5, 4), torch.tensor([0, 2, 2, 1, 0])).shape
+        torch.Size([5, 2])
+    """
+
+    def forward(self, features: Features, label: Label) -> Tensor:
+        """Give what the network of each label (b), int64, makes of the features (b, ...)."""
+        present = label.unique().tolist()
+        if len(present) < 2:
+            shown: Tensor = self[present[0] if present else 0](features)
+            return shown
+        rows = [(label == number).nonzero()[:, 0] for number in present]
+        parts = [self[number](features[its]) for number, its in zip(present, rows, strict=True)]
+        return torch.cat(parts)[torch.cat(rows).argsort()]
+
+    def grow(self) -> None:
+        """Add a class that starts as a copy of the first."""
+        self.append(copy.deepcopy(self[0]))
 
 
 def rms_norm(x: Tensor, *, dim: int, eps: float = 1e-6) -> Tensor:
