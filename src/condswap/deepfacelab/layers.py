@@ -17,7 +17,7 @@ class Layer(NamedTuple):
     Attributes:
         file: the file that it is in, such as "inter_AB".
         theirs: its path there, such as "dense1".
-        ours: its path in the generator, such as "bottleneck.shared.squeeze".
+        ours: its path in the generator, such as "bottleneck.inters.0.squeeze".
         kind: "dense"; "conv"; "first", which is given a picture; "head", which gives one; or "upscale", whose channels become
             pixels.
     """
@@ -30,7 +30,7 @@ class Layer(NamedTuple):
 
 def layers(archi: Archi) -> list[Layer]:
     """List all layers of a network."""
-    inters = {"inter_AB": "shared", "inter_B": "own.0"} if archi.liae else {"inter": "inter"}
+    inters = {"inter_AB": "inters.0", "inter_B": "inters.1"} if archi.liae else {"inter": "inter"}
     decoders = {"decoder": 0} if archi.liae else {"decoder_src": 0, "decoder_dst": 1}
     found = [Layer("encoder", theirs, f"encoder.{ours}", kind) for theirs, ours, kind in _encoder(archi)]
     for file, at in inters.items():

@@ -1,7 +1,7 @@
 """The layers that the parts are made of."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from einops import rearrange
@@ -53,20 +53,34 @@ class PerClass(nn.ModuleList, Growing):
     Which classes are there is asked of the labels, for which a GPU is waited for. A class that is added starts as a copy of
     the first.
 
+    Attributes:
+        only: the one class that is shown, whatever the labels say; None for the labels. An export sets it, since a graph can
+            ask no labels.
+
     Example:
         >>> import torch
         >>> PerClass(nn.Linear(4, 2) for _ in range(3))(torch.rand(5, 4), torch.tensor([0, 2, 2, 1, 0])).shape
         torch.Size([5, 2])
     """
 
-    def forward(self, features: Features, label: Label) -> Tensor:
-        """Give what the network of each label (b), int64, makes of the features (b, ...)."""
-        present = label.unique().tolist()
+    only: int | None = None
+
+    def forward(self, features: Features, label: Label, known: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Give what the network of each label (b), int64, makes of the features (b, ...).
+
+        `known` are results for all the features that are there already, by class.
+        """
+        known = known or {}
+        present = label.unique().tolist() if self.only is None else [self.only]
         if len(present) < 2:
-            shown: Tensor = self[present[0] if present else 0](features)
-            return shown
+            number = present[0] if present else 0
+            whole: Tensor = known[number] if number in known else self[number](features)
+            return whole
         rows = [(label == number).nonzero()[:, 0] for number in present]
-        parts = [self[number](features[its]) for number, its in zip(present, rows, strict=True)]
+        parts = [
+            known[number][its] if number in known else self[number](features[its])
+            for number, its in zip(present, rows, strict=True)
+        ]
         return torch.cat(parts)[torch.cat(rows).argsort()]
 
     def grow(self) -> None:

@@ -133,13 +133,13 @@ class DFBottleneck(Bottleneck):
 
 
 class LIAEBottleneck(Bottleneck):
-    """Two halves of a code: one from layers that all classes share, one from layers of the class's own.
+    """Two halves of a code: one from layers of the class's own, one from those of the first class, whoever is to be shown.
 
-    For the first class the shared layers make both halves, as DeepFaceLab's do for src; so the second of two is its dst.
+    So the first of two classes is DeepFaceLab's src, for whom its inter_AB makes both halves, and the second its dst.
 
     Args:
         in_shape: (c, h, w) of the encoder's features.
-        num_classes: how many classes there are, 2 or more.
+        num_classes: how many classes there are.
         width: numbers between the linear layers, and a quarter of the channels that come out; DeepFaceLab's ae_dims.
         scale: how much larger the features that come out are, 1 or 2.
         upscale: end in a convolution that doubles the size, so that the linear layers make a quarter of the places.
@@ -147,7 +147,7 @@ class LIAEBottleneck(Bottleneck):
 
     Raises:
         ShapeError: the sides of the features are odd and would have to be halved.
-        ConfigError: a count is too small or no whole number, the scale is not known, or the activation is not.
+        ConfigError: a count is no whole number from 1 up, the scale is not known, or the activation is not.
 
     Example:
         >>> LIAEBottleneck((256, 8, 8), num_classes=2, width=64).out_shape
@@ -168,35 +168,24 @@ class LIAEBottleneck(Bottleneck):
     ) -> None:
         super().__init__()
         check_counts("LIAEBottleneck", num_classes=num_classes, width=width)
-        if num_classes < 2:
-            raise ConfigError(
-                "LIAEBottleneck tells people apart by layers of their own for all but the first; give 2 or more classes"
-            )
         self.in_shape = image_shape(in_shape, multiple=1, part="LIAEBottleneck")
         self.num_classes = num_classes
         act = _activation(activation, "LIAEBottleneck")
-        self.shared, *own = (
+        self.inters = PerClass(
             _Inter(self.in_shape, width, 2 * width, scale=scale, upscale=upscale, act=act, part="LIAEBottleneck")
             for _ in range(num_classes)
         )
-        self.own = PerClass(own)
-        self.out_shape = (4 * width, *self.shared.out_shape[1:])
+        self.out_shape = (4 * width, *self.inters[0].out_shape[1:])
         _glorot(self)
 
     def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
         """Show the code as the class; the class seen is not used."""
-        shared = self.shared(features)
+        shared = self.inters[0](features)
         if label.is_floating_point():
-            halves = torch.stack([shared, *(own(features) for own in self.own)], dim=1)
+            halves = torch.stack([shared, *(own(features) for own in self.inters[1:])], dim=1)
             first = torch.einsum("b n c h w, b n -> b c h w", halves, label.to(halves.dtype))
         else:
-            rows = label.nonzero()[:, 0]
-            if len(rows) == len(label):
-                first = self.own(features, label - 1)
-            elif len(rows):
-                first = shared.index_copy(0, rows, self.own(features[rows], label[rows] - 1))
-            else:
-                first = shared
+            first = self.inters(features, label, {0: shared})
         return torch.cat([first, shared], dim=1)
 
 
