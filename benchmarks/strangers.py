@@ -64,9 +64,10 @@ def trained(folder, data, size, *, steps, augmentation):
     torch.manual_seed(0)
     model = CGAN.default(size, classes=data.classes)
     start = time.process_time()
-    Trainer(model, TrainerConfig(planned_steps=steps, augmentation=augmentation, watch=0), device="cpu").fit(
-        data, steps
-    )
+    with torch.enable_grad():
+        Trainer(model, TrainerConfig(planned_steps=steps, augmentation=augmentation, watch=0), device="cpu").fit(
+            data, steps
+        )
     print(f"trained {steps} steps in {time.process_time() - start:.0f} CPU s")
     model.save_pretrained(folder)
     return model

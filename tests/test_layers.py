@@ -15,8 +15,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "condswap"
 GROUND = {"types", "errors", "files", "progress", "decoding", "pictures", "safe_pickle"}
 PICTURES = GROUND | {"data", "faces", "provenance"}
 MODELS = GROUND | {"component", "roles", "losses", "objective", "parts", "assembly", "generator"}
-MODELS |= {"hub", "model_card", "pretrained", "cgan"}
-USES = PICTURES | MODELS | {"sensitivity", "training", "evaluation", "export", "deepfacelab", "pipeline"}
+MODELS |= {"hub", "model_card", "pretrained", "export", "cgan"}
+USES = PICTURES | MODELS | {"sensitivity", "training", "evaluation", "deepfacelab", "pipeline"}
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
@@ -40,12 +40,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hub": GROUND,
     "model_card": GROUND | {"objective"},
     "pretrained": GROUND | {"component", "hub", "model_card"},
+    "export": GROUND | {"component", "roles", "parts", "generator"},
     "cgan": MODELS,
     # what is done with them
     "sensitivity": MODELS,
     "training": PICTURES | MODELS | {"sensitivity"},
     "evaluation": PICTURES | MODELS | {"sensitivity"},
-    "export": MODELS,
     "deepfacelab": MODELS,
     "pipeline": PICTURES | MODELS,
     "testing": PICTURES | MODELS,

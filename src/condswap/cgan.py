@@ -11,6 +11,7 @@ from condswap import hub, pretrained
 from condswap.assembly import check_config, check_history, default_parts, paper_parts
 from condswap.component import build
 from condswap.errors import ConfigError, ShapeError
+from condswap.export import export_dfm, export_onnx
 from condswap.generator import AnyLabel, AnySource, Generator, check_classes, check_part, check_range, evaluating
 from condswap.losses import blur_mask
 from condswap.model_card import model_card
@@ -359,6 +360,46 @@ class CGAN(nn.Module):
                 revision=revision,
                 message=message,
             )
+
+    def export_onnx(self, path: str | Path, *, to: AnyLabel, source: AnySource | None = None) -> None:
+        """Write an ONNX file that shows pictures as one target: input `image`, outputs `swapped` and `mask`.
+
+        `image` is (b, 3, h, w) RGB in [0, 1], for any b; `swapped` is of the same kind, as the decoder paints it; `mask` is
+        (b, 1, h, w), that of the painted face. Any onnxruntime from 1.11 on reads the file (opset 16, one file). It is held
+        against the model before it is written, and says in its metadata what it shows and that what it makes is synthetic.
+
+        Args:
+            path: of the file, such as "swap.onnx"; written whole or not at all.
+            to: the class to show, or a blend {name: weight}.
+            source: the class of the person in the pictures, or the `stranger` in them; the model guesses otherwise.
+
+        Raises:
+            ConfigError: a part cannot be written as ONNX, the file would give other pictures, or a package is missing.
+            DataError: there is no such class, or the disk refuses.
+        """
+        export_onnx(self.generator, path, to=to, source=source, model_id=pretrained.model_id(self.state_dict()))
+
+    def export_dfm(
+        self, path: str | Path, *, to: AnyLabel, source: AnySource | None = None, morph: bool = False
+    ) -> None:
+        """Write a DFM file, which DeepFaceLive, FaceFusion and VisoMaster run live.
+
+        It holds one target. Who will be in front of the camera is mostly nobody that the model was trained on: without a
+        `source` every frame is normalised by the statistics of the classes that it resembles, which are part of the file.
+
+        Args:
+            path: of the file, such as "trump.dfm"; written whole or not at all.
+            to: the class to show, or a blend {name: weight}.
+            source: the person in front of the camera: a class, or a `stranger` got to know from pictures of them.
+            morph: give the file the input `morph_value:0`, from 0, the person in the picture as the model sees them, to 1, the
+                target.
+
+        Raises:
+            ConfigError: as `export_onnx`, or a part that cannot blend was to morph, or the model cannot guess whom it sees.
+            DataError: there is no such class, or the disk refuses.
+        """
+        model_id = pretrained.model_id(self.state_dict())
+        export_dfm(self.generator, path, to=to, source=source, morph=morph, model_id=model_id)
 
     def _check(self, image: Image, mask: Mask | None = None) -> None:
         """Refuse pictures and masks of another size or range."""

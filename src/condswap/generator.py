@@ -163,16 +163,24 @@ class Generator(nn.Module):
         """Resolve who is in the picture."""
         if not isinstance(source, Stranger):
             return None if source is None else self.resolve(source, image)
-        if tuple(source.mean.shape) != tuple(self.encoder.out_shape):
+        self.check_stranger(source)
+        return source
+
+    def check_stranger(self, stranger: Stranger) -> None:
+        """Refuse a stranger who was measured with another model.
+
+        Raises:
+            ShapeError: the features have another shape.
+        """
+        if tuple(stranger.mean.shape) != tuple(self.encoder.out_shape):
             raise ShapeError(
-                f"the features of this stranger are {tuple(source.mean.shape)} and the encoder gives "
+                f"the features of this stranger are {tuple(stranger.mean.shape)} and the encoder gives "
                 f"{tuple(self.encoder.out_shape)}; measure them with this model: model.stranger(images)"
             )
-        return source
 
     def _checked(self, label: Tensor, batch: int) -> Tensor:
         if label.is_floating_point() and tuple(label.shape) == (batch, len(self.classes)):
-            self._can_blend()
+            self.check_blends()
             if label.device.type == "cpu" and not bool(((label >= 0) & label.isfinite()).all()):
                 raise DataError(
                     f"a blend is made of weights from 0 up; these go from {float(label.min())} to {float(label.max())}"
@@ -198,10 +206,15 @@ class Generator(nn.Module):
             weights[self.index(name)] += weight
         if not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
             raise DataError(f"a blend is made of weights from 0 up, not all 0; got {dict(blend)}")
-        self._can_blend()
+        self.check_blends()
         return weights / weights.sum()
 
-    def _can_blend(self) -> None:
+    def check_blends(self) -> None:
+        """Refuse blends where a part takes whole labels only.
+
+        Raises:
+            ConfigError: the part is named.
+        """
         for part in (self.bottleneck, self.decoder):
             if not part.blends:
                 raise ConfigError(

@@ -33,7 +33,7 @@ def save(folder: Path, *, config: Mapping[str, Any], tensors: Mapping[str, Tenso
         ConfigError: the model keeps something in its state that is no tensor.
         DataError: the disk refuses; what was there before stays.
     """
-    weights = save_tensors(_apart(tensors), {"format": "pt"})
+    weights = _serialised(tensors)
     described = {**config, "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}}
     text = json.dumps(described, indent=2, allow_nan=False) + "\n"
     make_folder(folder)
@@ -41,6 +41,11 @@ def save(folder: Path, *, config: Mapping[str, Any], tensors: Mapping[str, Tenso
     if _is_ours(folder / CARD):
         files[folder / CARD] = card.encode()
     write_together({**files, folder / CONFIG: text.encode()})
+
+
+def model_id(tensors: Mapping[str, Tensor]) -> str:
+    """Give the name of a model by its weights: the checksum that its config.json vouches for when it is saved."""
+    return hashlib.sha256(_serialised(tensors)).hexdigest()
 
 
 def find(
@@ -173,6 +178,10 @@ def _read(path: Path) -> bytes:
         ) from error
     except OSError as error:
         raise HubError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _serialised(tensors: Mapping[str, Tensor]) -> bytes:
+    return save_tensors(_apart(tensors), {"format": "pt"})
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -98,6 +98,10 @@ class Bottleneck(Component):
     def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
         """Give the features of class `label`; `source` is the class of the person in the picture, None if unknown."""
 
+    def guess(self, features: Features) -> Label | None:
+        """Guess whom features are of: weights of the classes, (b, n), that sum to 1; None where the part cannot tell."""
+        return None
+
 
 class Decoder(Component):
     """Turns features into the image of a face, and its mask when it can.

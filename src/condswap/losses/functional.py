@@ -142,7 +142,7 @@ def least_squares_discriminator(real: Logits, fake: Logits) -> Tensor:
     >>> least_squares_discriminator(torch.tensor([3.0]), torch.tensor([2.0])).item()
     4.0
     """
-    return 0.5 * ((_wide(real) - 1).square().mean() + _wide(fake).square().mean())
+    return 0.5 * ((widen(real) - 1).square().mean() + widen(fake).square().mean())
 
 
 def least_squares_generator(fake: Logits) -> Tensor:
@@ -154,7 +154,7 @@ def least_squares_generator(fake: Logits) -> Tensor:
     >>> least_squares_generator(torch.tensor([3.0])).item()
     4.0
     """
-    return (_wide(fake) - 1).square().mean()
+    return (widen(fake) - 1).square().mean()
 
 
 def hinge_discriminator(real: Logits, fake: Logits) -> Tensor:
@@ -165,7 +165,7 @@ def hinge_discriminator(real: Logits, fake: Logits) -> Tensor:
     >>> hinge_discriminator(torch.tensor([0.5]), torch.tensor([-3.0])).item()
     0.5
     """
-    return relu(1 - _wide(real)).mean() + relu(1 + _wide(fake)).mean()
+    return relu(1 - widen(real)).mean() + relu(1 + widen(fake)).mean()
 
 
 def hinge_generator(fake: Logits) -> Tensor:
@@ -176,7 +176,7 @@ def hinge_generator(fake: Logits) -> Tensor:
     >>> hinge_generator(torch.tensor([3.0])).item()
     -3.0
     """
-    return -_wide(fake).mean()
+    return -widen(fake).mean()
 
 
 def non_saturating_discriminator(real: Logits, fake: Logits) -> Tensor:
@@ -188,7 +188,7 @@ def non_saturating_discriminator(real: Logits, fake: Logits) -> Tensor:
     >>> round(non_saturating_discriminator(torch.zeros(2), torch.zeros(2)).item(), 4)
     1.3863
     """
-    return softplus(-_wide(real)).mean() + softplus(_wide(fake)).mean()
+    return softplus(-widen(real)).mean() + softplus(widen(fake)).mean()
 
 
 def non_saturating_generator(fake: Logits) -> Tensor:
@@ -200,7 +200,7 @@ def non_saturating_generator(fake: Logits) -> Tensor:
     >>> round(non_saturating_generator(torch.zeros(2)).item(), 4)
     0.6931
     """
-    return softplus(-_wide(fake)).mean()
+    return softplus(-widen(fake)).mean()
 
 
 def r1_penalty(logits: Logits, image: Image) -> Tensor:
@@ -227,7 +227,7 @@ def r1_penalty(logits: Logits, image: Image) -> Tensor:
             f"the logits of {tuple(logits.shape)} were not computed from the image given to r1_penalty; compute them "
             "from that very tensor, outside torch.no_grad()"
         )
-    return _wide(gradient).square().flatten(1).sum(dim=1).mean()
+    return widen(gradient).square().flatten(1).sum(dim=1).mean()
 
 
 def check_window(window_size: int, *, sigma: float, data_range: float = 1.0, name: str = "window_size") -> None:
@@ -289,9 +289,9 @@ def _floating(image: Tensor, *, name: str) -> Tensor:
     """Refuse whole numbers, whose differences wrap around, and widen half precision."""
     if not image.is_floating_point():
         raise DataError(f"the {name} is {image.dtype}; a loss takes float pictures in [0, 1]: use {name}.float() / 255")
-    return _wide(image)
+    return widen(image)
 
 
-def _wide(values: Tensor) -> Tensor:
+def widen(values: Tensor) -> Tensor:
     """Give half precision as float32: squares vanish and sums overflow in it."""
     return values.float() if values.dtype in _HALF else values

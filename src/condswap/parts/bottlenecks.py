@@ -62,6 +62,10 @@ class MLPBottleneck(Bottleneck):
         self.spread = nn.Linear(width, out_channels * height * width_)
         initialise(self)
 
+    def guess(self, features: Features) -> Label | None:
+        """Weigh the classes by how likely each makes the features, (b, n); None where the code is not normalised."""
+        return None if self.norm is None else self.norm.guess(features)
+
     def forward(self, features: Features, label: Label, source: Label | Stranger | None = None) -> Features:
         """Show the code as the class."""
         code = features if self.norm is None else self.noise(self.norm(features, source))
@@ -126,6 +130,10 @@ class CrossAttentionBottleneck(Bottleneck):
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         initialise(self)
+
+    def guess(self, features: Features) -> Label | None:
+        """Weigh the classes by how likely each makes the features, (b, n); None where the code is not normalised."""
+        return None if self.norm is None else self.norm.guess(features)
 
     def forward(self, features: Features, label: Label, source: Label | Stranger | None = None) -> Features:
         """Show the code as the class."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from condswap.component import Growing
 from condswap.errors import ConfigError
+from condswap.losses.functional import widen
 from condswap.roles import Stranger
 from condswap.types import Features, Label, Shape
 
@@ -67,7 +68,7 @@ class ClassNorm(nn.Module, Growing):
             features: of pictures.
             source: the class of each, (b), or a blend (b, n), or the stranger in all of them; None for the likeliest.
         """
-        places = rearrange(features.float(), "b c h w -> b c (h w)")
+        places = rearrange(widen(features), "b c h w -> b c (h w)")
         first, second = self._over(places), self._over(places.square())
         if source is None:
             source = self._likeliest(first, second, places.shape[-1])
@@ -78,10 +79,15 @@ class ClassNorm(nn.Module, Growing):
         elif self.training:
             mean, square = self._batch(first, second, source, numbers=places.shape[-1] if self.pooled else 1)
         else:
-            mean, square = self.mean[source].float(), self.square[source].float()
+            mean, square = widen(self.mean[source]), widen(self.square[source])
         variance = (square - mean.square()).clamp_min(0)
         normal = (places - mean) * torch.rsqrt(variance + self.eps)
         return rearrange(normal, "b c (h w) -> b c h w", h=features.shape[2]).to(features.dtype)
+
+    def guess(self, features: Features) -> Label:
+        """Weigh the classes by how likely each makes features (b, c, h, w); the weights (b, n) sum to 1."""
+        places = rearrange(widen(features), "b c h w -> b c (h w)")
+        return self._likeliest(self._over(places), self._over(places.square()), places.shape[-1])
 
     def _over(self, places: Tensor) -> Tensor:
         """Average (b, c, p) over what the statistics are pooled over."""
@@ -89,14 +95,13 @@ class ClassNorm(nn.Module, Growing):
 
     def _mixed(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Mix the statistics of the classes by weights (b, n)."""
-        mean, square = (torch.tensordot(weight.float(), table.float(), dims=1) for table in (self.mean, self.square))
+        mean, square = (torch.tensordot(widen(weight), widen(table), dims=1) for table in (self.mean, self.square))
         return mean, square
 
     def _stranger(self, stranger: Stranger) -> tuple[Tensor, Tensor]:
         """Give the statistics of a stranger, (1, c, p): those measured, and of the classes that they resemble."""
         first, second = (
-            rearrange(one.to(self.mean.device).float(), "c h w -> 1 c (h w)")
-            for one in (stranger.mean, stranger.square)
+            rearrange(widen(one.to(self.mean.device)), "c h w -> 1 c (h w)") for one in (stranger.mean, stranger.square)
         )
         places = first.shape[-1]
         first, second = self._over(first), self._over(second)
@@ -110,8 +115,8 @@ class ClassNorm(nn.Module, Growing):
         `numbers` is how many numbers of a picture went into each.
         """
         running, running_square = (
-            self.mean.float(),
-            self.square.float(),
+            widen(self.mean),
+            widen(self.square),
         )  # half a model's precision is too little to add up in
         zeros = torch.zeros_like(running)
         count = zeros.new_zeros(len(zeros)).index_add_(0, source, torch.ones_like(source, dtype=zeros.dtype))
@@ -139,10 +144,10 @@ class ClassNorm(nn.Module, Growing):
         `places` is how many places a picture has, whether or not the statistics are pooled over them. Neighbouring
         features are not independent, so the log-likelihood is divided by the root of their number.
         """
-        mean = self.mean.float()
-        variance = (self.square.float() - mean.square()).clamp_min(0) + self.eps
+        mean = widen(self.mean)
+        variance = (widen(self.square) - mean.square()).clamp_min(0) + self.eps
         first, second = rearrange(first, "b c p -> b 1 c p"), rearrange(second, "b c p -> b 1 c p")
-        distance = (second - 2 * first * mean + mean.square()) / variance + variance.log()
+        distance = (second - first.square() + (first - mean).square()) / variance + variance.log()
         channels = first.shape[2]
         likelihood = -0.5 * reduce(distance, "b n c p -> b n c", "mean").sum(-1) * math.sqrt(places / channels)
         return torch.softmax(likelihood.masked_fill(self.met == 0, -torch.inf), dim=1)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condswap.errors import ConfigError
+from condswap.losses.functional import widen
 from condswap.parts.layers import (
     ClassEmbedding,
     Modulation,
@@ -88,7 +89,7 @@ class ConvDecoder(Decoder):
         embedding = self.embedding(label).to(features.dtype)
         for upscale, modulation, blocks in zip(self.upscales, self.modulations, self.blocks, strict=True):
             features = blocks(F.leaky_relu(modulation(upscale(features), embedding), 0.1), embedding)
-        shown = torch.sigmoid(self.heads(features).float())
+        shown = torch.sigmoid(widen(self.heads(features)))
         return Face(shown[:, :3], shown[:, 3:])
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from condswap.component import Growing, is_number, is_shape
 from condswap.errors import ConfigError, ShapeError
+from condswap.losses.functional import widen
 from condswap.types import Features, Image, Label, Shape
 
 
@@ -90,7 +91,7 @@ class PerClass(nn.ModuleList, Growing):
 
 def rms_norm(x: Tensor, *, dim: int, eps: float = 1e-6) -> Tensor:
     """Divide by the root mean square along one dimension."""
-    return x * torch.rsqrt(x.float().square().mean(dim, keepdim=True) + eps).to(x.dtype)
+    return x * torch.rsqrt(widen(x).square().mean(dim, keepdim=True) + eps).to(x.dtype)
 
 
 class Noise(nn.Module):

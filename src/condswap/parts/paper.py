@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condswap.errors import ConfigError, ShapeError
+from condswap.losses.functional import widen
 from condswap.parts.layers import ClassEmbedding, Upscale, check_counts, check_image, image_shape, rms_norm
 from condswap.roles import Bottleneck, Decoder, Encoder
 from condswap.types import Features, Image, Label, Shape
@@ -183,7 +184,7 @@ class PaperDecoder(Decoder):
             features = F.leaky_relu(upscale(features), 0.1)
             features = F.leaky_relu(features + second(F.leaky_relu(first(features), 0.2)), 0.2)
         quarters = torch.stack([head(features) for head in self.heads], dim=2)
-        return torch.sigmoid(rearrange(quarters, "b c (y x) h w -> b c (h y) (w x)", y=2).float())
+        return torch.sigmoid(widen(rearrange(quarters, "b c (y x) h w -> b c (h y) (w x)", y=2)))
 
 
 def _halved(in_shape: Sequence[int], width: int, part: str) -> tuple[Shape, Shape]:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from condswap.errors import ConfigError, ShapeError
+from condswap.losses.functional import widen
 from condswap.parts.layers import PerClass, Upscale, check_counts, check_image, image_shape, rms_norm
 from condswap.roles import Bottleneck, Decoder, Encoder, Face
 from condswap.types import Features, Image, Label
@@ -171,11 +172,12 @@ class LIAEBottleneck(Bottleneck):
         self.in_shape = image_shape(in_shape, multiple=1, part="LIAEBottleneck")
         self.num_classes = num_classes
         act = _activation(activation, "LIAEBottleneck")
-        self.inters = PerClass(
+        inters = [
             _Inter(self.in_shape, width, 2 * width, scale=scale, upscale=upscale, act=act, part="LIAEBottleneck")
             for _ in range(num_classes)
-        )
-        self.out_shape = (4 * width, *self.inters[0].out_shape[1:])
+        ]
+        self.inters = PerClass(inters)
+        self.out_shape = (4 * width, *inters[0].out_shape[1:])
         _glorot(self)
 
     def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
@@ -240,7 +242,7 @@ class SAEHDDecoder(Decoder):
     def forward(self, features: Features, label: Label) -> Face:
         """Show the features, by the decoder of the class where each has its own."""
         shown = self.painters(features, label) if self.per_class else self.painters[0](features)
-        shown = torch.sigmoid(shown.float())
+        shown = torch.sigmoid(widen(shown))
         return Face(shown[:, :3], shown[:, 3:])
 
 

@@ -1,44 +1,18 @@
-"""The command line: argument parsing and nothing else."""
+"""What can be typed."""
 
 import argparse
-import contextlib
-import json
-import shlex
-import signal
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import condswap
-from condswap.errors import CondswapError
-from condswap.training.interrupt import Ended, ended_like_ctrl_c
+from condswap.cli import commands
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the result is the exit code.
-
-    0, 1 for bad input, 2 for a wrong argument, 130 for Ctrl-C, and 143 or 129 where the system asked for an end.
-    """
-    parser = _parser()
-    given = parser.parse_args(arguments)
-    try:
-        with ended_like_ctrl_c():
-            return int(given.run(given) or 0)
-    except CondswapError as error:
-        sys.stderr.write(f"condswap: {' '.join(str(error).split())}\n")
-        return 1
-    except KeyboardInterrupt as stop:
-        words = {name: shlex.quote(str(value)) for name, value in vars(given).items()}
-        with contextlib.suppress(OSError):  # a terminal that was closed
-            sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**words)}\n")
-        return 128 + (stop.number if isinstance(stop, Ended) else signal.SIGINT)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="condswap", description="Label-conditioned face swapping.")
-    parser.add_argument("--version", action="version", version=f"condswap {condswap.__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    demo = commands.add_parser(
+def parser() -> argparse.ArgumentParser:
+    """Build the parser; every command brings the function that runs it, and the words on how to go on after Ctrl-C."""
+    whole = argparse.ArgumentParser(prog="condswap", description="Label-conditioned face swapping.")
+    whole.add_argument("--version", action="version", version=f"condswap {condswap.__version__}")
+    added = whole.add_subparsers(metavar="COMMAND", required=True)
+    demo = added.add_parser(
         "demo",
         help="make toy faces, train on them for two minutes, and show the swaps",
         description="Makes toy faces (no data needed), trains a small model on them in about two minutes on two CPU "
@@ -49,18 +23,20 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=_seed, default=0, help="of the training (default: 0)")
     demo.add_argument("--resume", action="store_true", help="go on from where an interrupted demo stopped")
     demo.set_defaults(
-        run=_demo,
+        run=commands.demo,
         go_on="the model so far is in {out}/swapper; go on with `condswap demo --out {out} --steps {steps} --resume`",
     )
-    _add_doctor(commands)
-    _add_train(commands)
-    _add_pack(commands)
-    _add_evaluate(commands)
-    return parser
+    _add_doctor(added)
+    _add_train(added)
+    _add_pack(added)
+    _add_evaluate(added)
+    _add_export(added)
+    _add_import_dfl(added)
+    return whole
 
 
-def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    doctor = commands.add_parser(
+def _add_doctor(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = added.add_parser(
         "doctor",
         help="find out what is wrong with a folder of faces before training on it",
         description="Looks through FACES for files that cannot be read, copies, blur, bad light, missing masks, pictures of "
@@ -78,11 +54,11 @@ def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     doctor.add_argument("--json", type=Path, metavar="FILE", help="write all of it there as JSON")
     doctor.add_argument("--html", type=Path, metavar="FILE", help="write a page with the pictures to look at")
     doctor.add_argument("--png", type=Path, metavar="FILE", help="write one picture of the pictures to look at")
-    doctor.set_defaults(run=_doctor, go_on="nothing was changed; run the same command again")
+    doctor.set_defaults(run=commands.doctor, go_on="nothing was changed; run the same command again")
 
 
-def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    train = commands.add_parser(
+def _add_train(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    train = added.add_parser(
         "train",
         help="train a swapper on your own faces",
         description="Trains one model for all the people in FACES, on pictures of their aligned faces, and writes to RUN the "
@@ -111,11 +87,13 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     train.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
     train.add_argument("--seed", type=_seed, default=0, help="of everything random (default: 0)")
-    train.set_defaults(run=_train, go_on="the swapper so far is in {out}/swapper; give the same command again to go on")
+    train.set_defaults(
+        run=commands.train, go_on="the swapper so far is in {out}/swapper; give the same command again to go on"
+    )
 
 
-def _add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    pack = commands.add_parser(
+def _add_pack(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pack = added.add_parser(
         "pack",
         help="put many faces into one file that training reads fast",
         description="Decodes all faces of FACES once and writes their pixels to one file, for `condswap train FILE`: nothing "
@@ -125,11 +103,11 @@ def _add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     pack.add_argument("file", type=Path, metavar="FILE.safetensors", help="the file to write")
     pack.add_argument("--size", type=_count, default=128, help="the side of the pictures (default: 128)")
     pack.add_argument("--classes", metavar="NAME,NAME", help="the people to take, in this order (default: all)")
-    pack.set_defaults(run=_pack, go_on="nothing was written; run the same command again")
+    pack.set_defaults(run=commands.pack, go_on="nothing was written; run the same command again")
 
 
-def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    evaluate = commands.add_parser(
+def _add_evaluate(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evaluate = added.add_parser(
         "evaluate",
         help="measure whether a model swaps, beside what its figures have to be held against",
         description="Measures a model on pictures that it was not trained on, and prints a report in Markdown, what is "
@@ -156,103 +134,75 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all the figures there as JSON")
     evaluate.add_argument("--card", action="store_true", help="put the main figures into the card of MODEL, a folder")
     evaluate.add_argument("--limit", type=_count, default=512, help="pictures to look at, at most (default: 512)")
-    evaluate.set_defaults(run=_evaluate, go_on="nothing was written; run the same command again")
+    evaluate.set_defaults(run=commands.evaluate, go_on="nothing was written; run the same command again")
 
 
-def _doctor(given: argparse.Namespace) -> int:
-    from condswap.data.doctor import examine
-    from condswap.data.doctor.sheet import save_page, save_sheet
-    from condswap.evaluation import load_identity
-    from condswap.files import write_atomically
-
-    found = examine(
-        given.faces,
-        image_size=given.size,
-        classes=_names(given.classes),
-        identity=load_identity(given.identity) if given.identity else None,
+def _add_export(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = added.add_parser(
+        "export",
+        help="write a model as ONNX, or as DFM for live applications",
+        description="Writes one target of a model to a file: OUT.onnx for anything that runs ONNX (input image, outputs "
+        "swapped and mask), or OUT.dfm for DeepFaceLive, FaceFusion and VisoMaster. The file is held against the model before "
+        "it is written.",
     )
-    sys.stdout.write(found.to_text())
-    if given.json:
-        write_atomically(given.json, (json.dumps(found.to_dict(), indent=2) + "\n").encode())
-    if given.html:
-        save_page(found, given.html)
-    if given.png:
-        save_sheet(found, given.png)
-    return 0 if found.can_train else 1
-
-
-def _train(given: argparse.Namespace) -> None:
-    from condswap import train
-
-    made = train.run(
-        given.faces,
-        given.out,
-        image_size=given.size,
-        steps=given.steps,
-        batch_size=given.batch_size,
-        classes=_names(given.classes),
-        bottleneck=given.bottleneck,
-        identity=given.identity,
-        seed=given.seed,
-        save_every=given.save_every,
-        device=given.device,
+    export.add_argument("model", metavar="MODEL", help="the folder of a saved model, or user/name on the Hub")
+    export.add_argument(
+        "--to", type=_target, required=True, metavar="CLASS", help="whom to show, or a blend: anna=0.7,bob=0.3"
     )
-    sys.stdout.write(
-        f"{made.report.verdict}\n"
-        f"Look at   {made.swaps}\n"
-        f"and read  {made.report_file}\n"
-        f'The model: CGAN.from_pretrained("{made.model}")\n'
+    export.add_argument("file", type=_export_file, metavar="OUT.onnx|OUT.dfm", help="the file to write")
+    seen = export.add_mutually_exclusive_group()
+    seen.add_argument(
+        "--source", metavar="CLASS", help="who will be in the pictures (default: guessed in every picture)"
     )
-
-
-def _pack(given: argparse.Namespace) -> None:
-    from condswap.data import PackedFaces, pack
-
-    left_out = pack(given.faces, given.file, image_size=given.size, classes=_names(given.classes))
-    for path, reason in left_out:
-        sys.stderr.write(f"left out {path}: {reason}\n")
-    data = PackedFaces(given.file)
-    sys.stdout.write(
-        f"{len(data)} pictures of {', '.join(data.classes)} in {given.file}\n"
-        f"Train on them: condswap train {given.file} --size {given.size} --out RUN\n"
+    seen.add_argument(
+        "--stranger",
+        type=Path,
+        metavar="FACES/PERSON",
+        help="a folder of faces of who will be in the pictures, when that is none of the classes; what is typical of them "
+        "goes into the file",
     )
-
-
-def _evaluate(given: argparse.Namespace) -> None:
-    from condswap.evaluation import command
-
-    report = command.run(
-        given.model,
-        given.faces,
-        known=given.known,
-        identity=given.identity,
-        earlier=given.earlier,
-        out=given.out,
-        as_json=given.json,
-        card=given.card,
-        limit=given.limit,
+    export.add_argument(
+        "--morph",
+        action="store_true",
+        help="give OUT.dfm the input morph_value, from 0, the person in the picture, to 1, the target",
     )
-    sys.stdout.write(report)
+    export.set_defaults(run=commands.export, go_on="nothing was written; run the same command again")
 
 
-def _demo(given: argparse.Namespace) -> None:
-    from condswap import demo
-
-    made = demo.run(given.out, steps=given.steps, seed=given.seed, resume=given.resume)
-    found = made.fidelity
-    sys.stdout.write(
-        f"On moments that were held back from training (SSIM inside the face, 1 = exact):\n"
-        f"  swap            {found.swap:.3f}   (the picture unchanged would get {found.unchanged:.3f})\n"
-        f"  reconstruction  {found.reconstruction:.3f}\n"
-        f"  the swap went {found.moved:.0%} of the way from the person in the picture to the other\n"
-        f"Look at   {made.swaps}   (rows: picture, reconstruction, swap, exact swap)\n"
-        f"and at    {made.progress}\n"
-        f'The model: CGAN.from_pretrained("{made.model}")\n'
+def _add_import_dfl(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    import_dfl = added.add_parser(
+        "import-dfl",
+        help="open a model that was trained in DeepFaceLab",
+        description="Reads a SAEHD model of DeepFaceLab's, DF or LIAE with any options, without running anything in its files, "
+        "and saves it to OUT as a model like any other.",
     )
+    import_dfl.add_argument("folder", type=Path, metavar="DIR", help="with NAME_SAEHD_encoder.npy and so on")
+    import_dfl.add_argument("out", type=Path, metavar="OUT", help="the folder for the model")
+    import_dfl.add_argument("--archi", help="the architecture, such as liae-ud (default: what data.dat says)")
+    import_dfl.add_argument("--resolution", type=_count, help="the side of the pictures (default: what data.dat says)")
+    import_dfl.add_argument("--name", help="of the model, where there are several in DIR")
+    import_dfl.add_argument("--classes", metavar="NAME,NAME", help="what to call src and dst (default: src,dst)")
+    import_dfl.set_defaults(run=commands.import_dfl, go_on="nothing was written; run the same command again")
 
 
-def _names(text: str | None) -> list[str] | None:
-    return text.split(",") if text else None
+def _target(text: str) -> str | dict[str, float]:
+    if "=" not in text:
+        return text
+    blend = {}
+    for part in text.split(","):
+        name, _, weight = part.partition("=")
+        try:
+            blend[name] = float(weight)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{part!r} is not NAME=WEIGHT, such as anna=0.7") from error
+    return blend
+
+
+def _export_file(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in (".onnx", ".dfm"):
+        raise argparse.ArgumentTypeError(f"{text!r} ends neither in .onnx nor in .dfm")
+    return path
 
 
 def _count(text: str) -> int:
@@ -273,7 +223,3 @@ def _seed(text: str) -> int:
     if not 0 <= number < 2**63:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**63 - 1")
     return number
-
-
-if __name__ == "__main__":
-    sys.exit(main())

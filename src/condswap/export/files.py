@@ -1,0 +1,219 @@
+"""Writing a graph to a file: exported, brought to the oldest format that it is wanted in, held against the model."""
+
+import contextlib
+import copy
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from condswap.errors import ConfigError
+from condswap.export.graphs import DfmGraph, OnnxGraph
+from condswap.files import write_atomically
+from condswap.generator import AnyLabel, AnySource, Generator
+from condswap.roles import Stranger
+
+OPSET, IR = 16, 8  # the newest that onnxruntime 1.11 reads, to which live applications are pinned
+TOLERANCE = 1e-5
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+_LARGEST = 2**31 - 2**20  # bytes: protobuf's limit, and room for the graph
+_BATCHES = (1, 2, 3)
+
+
+def export_onnx(
+    generator: Generator, path: str | Path, *, to: AnyLabel, source: AnySource | None = None, model_id: str = ""
+) -> None:
+    """Write an ONNX file that shows pictures as one target; see `CGAN.export_onnx`."""
+    graph = OnnxGraph(generator, to=to, source=source)
+    told = _told(generator, to, source, model_id, layout="NCHW RGB")
+    data = _onnx(graph, {"image": generator.encoder.in_shape}, outputs=("swapped", "mask"), told=told)
+    write_atomically(path, data)
+
+
+def export_dfm(
+    generator: Generator,
+    path: str | Path,
+    *,
+    to: AnyLabel,
+    source: AnySource | None = None,
+    morph: bool = False,
+    model_id: str = "",
+) -> None:
+    """Write a DFM file, which shows the face in front of a camera as one target; see `CGAN.export_dfm`."""
+    graph = DfmGraph(generator, to=to, source=source)
+    if morph:
+        generator.check_blends()
+    channels, height, width = generator.encoder.in_shape
+    told = _told(generator, to, source, model_id, layout="NHWC BGR")
+    data = _onnx(
+        graph,
+        {"in_face:0": (height, width, channels)},
+        outputs=("out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0"),
+        told=told,
+        scalar="morph_value:0" if morph else None,
+    )
+    write_atomically(path, data)
+
+
+def _told(
+    generator: Generator, to: AnyLabel, source: AnySource | None, model_id: str, *, layout: str
+) -> dict[str, str]:
+    """Say in the file what it is."""
+
+    def named(label: Any) -> Any:
+        return generator.classes[label] if isinstance(label, int) else label
+
+    seen = "a stranger" if isinstance(source, Stranger) else source
+    return {
+        "classes": json.dumps(list(generator.classes)),
+        "to": json.dumps(named(to)),
+        "source": json.dumps(named(seen)),
+        "range": "[0, 1]",
+        "layout": layout,
+        "model_id": model_id,
+        "digital_source_type": DIGITAL_SOURCE_TYPE,
+    }
+
+
+def _onnx(
+    graph: nn.Module,
+    inputs: Mapping[str, Sequence[int]],
+    *,
+    outputs: Sequence[str],
+    told: Mapping[str, str],
+    scalar: str | None = None,
+) -> bytes:
+    """Give the file of a graph, whose results are the graph's.
+
+    Args:
+        graph: takes the inputs in their order, and the scalar last.
+        inputs: the shape of each without the batch.
+        outputs: the names of what it gives.
+        told: words for the file's metadata.
+        scalar: the name of an input (1) from 0 to 1.
+    """
+    _check_size(graph)
+    try:
+        import onnx
+        import onnx.version_converter
+        import onnxruntime  # type: ignore[import-untyped]
+        import onnxscript  # noqa: F401 (torch.onnx needs it)
+    except ImportError as error:
+        raise ConfigError(f'an export needs {error.name}: pip install "condswap[export]"') from error
+
+    def examples(batch: int) -> dict[str, Tensor]:
+        drawn = torch.Generator().manual_seed(batch)
+        made = {name: torch.rand(batch, *shape, generator=drawn) for name, shape in inputs.items()}
+        return made | ({scalar: torch.tensor([0.75])} if scalar else {})
+
+    with torch.no_grad():
+        graph(*examples(1).values())  # what the model itself refuses is said in its own words
+    dims = [{0: torch.export.Dim("batch")} for _ in inputs] + ([None] if scalar else [])
+    with _quiet(), torch.no_grad():
+        try:
+            program: Any = torch.onnx.export(
+                graph,
+                tuple(examples(2).values()),
+                dynamo=True,
+                opset_version=18,
+                input_names=list(examples(1)),
+                output_names=list(outputs),
+                dynamic_shapes=tuple(dims),
+                verbose=False,
+            )
+            model = onnx.version_converter.convert_version(program.model_proto, OPSET)
+            _without_new_attributes(model)
+            model.ir_version = IR
+            model.producer_name = "condswap"
+            onnx.helper.set_model_props(model, dict(told))
+            onnx.checker.check_model(model, full_check=True)
+        except Exception as error:  # the exporters raise what they like, for parts of anybody's
+            raise ConfigError(
+                f"the model cannot be written as ONNX of opset {OPSET}: {_reason(error)}; a part of your own has to compute "
+                "with tensors alone, by operations that are that old (slices in place of chunk, for instance)"
+            ) from error
+    data: bytes = model.SerializeToString()
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    _check_parity(graph, session, examples)
+    return data
+
+
+def _check_size(graph: nn.Module) -> None:
+    """Refuse a model that one file cannot hold."""
+    size = sum(tensor.nbytes for tensor in graph.state_dict().values())
+    if size > _LARGEST:
+        raise ConfigError(
+            f"the generator has {size / 2**30:.1f} GiB of weights and an ONNX file holds 2 GiB; export a smaller model"
+        )
+
+
+def _check_parity(graph: nn.Module, session: Any, examples: Callable[[int], Mapping[str, Tensor]]) -> None:
+    """Refuse a file that gives other results than the model, whatever the number of pictures.
+
+    Single precision itself is off by more than the tolerance in some trained networks, in PyTorch as elsewhere. So both are
+    held against double precision, and the file may be off by twice as much as PyTorch is.
+    """
+    for batch in _BATCHES:
+        given = examples(batch)
+        with torch.no_grad():
+            ours = graph(*given.values())
+        exact = _exact(graph, given) or ours
+        found = [torch.from_numpy(one) for one in session.run(None, {name: one.numpy() for name, one in given.items()})]
+        for output, wanted, own, other in zip(session.get_outputs(), exact, ours, found, strict=True):
+            allowed = max(TOLERANCE, 2 * float((own - wanted).abs().max()))
+            apart = float((other - wanted).abs().max()) if wanted.shape == other.shape else float("inf")
+            if not apart <= allowed:
+                raise ConfigError(
+                    f"the exported graph gives another {output.name} than the model, by up to {apart:.2g} for {batch} pictures "
+                    f"({allowed:.2g} is let pass); nothing was written: does a part of your own draw random numbers, or "
+                    "compute with the number of pictures?"
+                )
+
+
+@torch.no_grad()
+def _exact(graph: nn.Module, given: Mapping[str, Tensor]) -> Sequence[Tensor] | None:
+    """Give the results in double precision; None where a part of somebody's own does not know it."""
+    try:
+        results: Sequence[Tensor] = copy.deepcopy(graph).double()(*(one.double() for one in given.values()))
+    except RuntimeError:
+        return None
+    return results
+
+
+def _without_new_attributes(model: Any) -> None:
+    """Take away what the converter leaves behind from opset 18: an attribute that says what is so anyway."""
+    for node in model.graph.node:
+        kept = [
+            one for one in node.attribute if one.name != "noop_with_empty_axes" or node.op_type == "ReduceSum" or one.i
+        ]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+
+
+def _reason(error: BaseException) -> str:
+    """Give the first line of what lies at the bottom of an error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporter says of other libraries and of itself from the user."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    unread = io.StringIO()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(unread), contextlib.redirect_stderr(unread):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
