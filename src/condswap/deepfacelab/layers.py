@@ -37,7 +37,7 @@ def layers(archi: Archi) -> list[Layer]:
         found += [Layer(file, theirs, f"bottleneck.{at}.{ours}", kind) for theirs, ours, kind in _inter(archi)]
     for file, number in decoders.items():
         found += [
-            Layer(file, theirs, f"decoder.painters.{number}.{ours}", kind) for theirs, ours, kind in _decoder(archi)
+            Layer(file, theirs, f"decoder.{bank}.{number}.{ours}", kind) for theirs, bank, ours, kind in _decoder(archi)
         ]
     return found
 
@@ -86,16 +86,17 @@ def _inter(archi: Archi) -> Iterator[tuple[str, str, str]]:
         yield "upscale1/conv1", "upscale.conv", "upscale"
 
 
-def _decoder(archi: Archi) -> Iterator[tuple[str, str, str]]:
+def _decoder(archi: Archi) -> Iterator[tuple[str, str, str, str]]:
     stages = 4 if archi.deep else 3
     for stage in range(stages):
-        yield f"upscale{stage}/conv1", f"upscales.{stage}.conv", "upscale"
-        yield from _residual(f"res{stage}", f"blocks.{stage}")
+        yield f"upscale{stage}/conv1", "images", f"upscales.{stage}.conv", "upscale"
+        for theirs, ours, kind in _residual(f"res{stage}", f"blocks.{stage}"):
+            yield theirs, "images", ours, kind
     for stage in range(stages + archi.interleaved):
-        yield f"upscalem{stage}/conv1", f"mask_upscales.{stage}.conv", "upscale"
+        yield f"upscalem{stage}/conv1", "masks", f"upscales.{stage}.conv", "upscale"
     for head in range(4 if archi.interleaved else 1):
-        yield f"out_conv{head or ''}", f"heads.{head}", "head"
-    yield "out_convm", "mask_head", "conv"
+        yield f"out_conv{head or ''}", "images", f"heads.{head}", "head"
+    yield "out_convm", "masks", "head", "conv"
 
 
 def _residual(theirs: str, ours: str) -> Iterator[tuple[str, str, str]]:

@@ -233,17 +233,22 @@ class SAEHDDecoder(Decoder):
         self.num_classes, self.per_class = num_classes, per_class
         self.blends = not per_class  # the mean of two people's pictures shows both, and nobody between them
         act = _activation(activation, "SAEHDDecoder")
-        self.painters = (PerClass if per_class else nn.ModuleList)(
-            _Painter(self.in_shape[0], width, mask_width, stages=stages, interleaved=interleaved, act=act)
-            for _ in range(num_classes if per_class else 1)
+        bank = PerClass if per_class else nn.ModuleList
+        count = num_classes if per_class else 1
+        channels, last = self.in_shape[0], 1 if interleaved else 2
+        self.images = bank(
+            _ImageBranch(channels, width, stages, interleaved=interleaved, act=act) for _ in range(count)
         )
+        self.masks = bank(_MaskBranch(channels, mask_width, times, last=last, act=act) for _ in range(count))
         _glorot(self)
 
     def forward(self, features: Features, label: Label) -> Face:
         """Show the features, by the decoder of the class where each has its own."""
-        shown = self.painters(features, label) if self.per_class else self.painters[0](features)
-        shown = torch.sigmoid(widen(shown))
-        return Face(shown[:, :3], shown[:, 3:])
+        image, mask = (
+            bank(features, label) if isinstance(bank, PerClass) else bank[0](features)
+            for bank in (self.images, self.masks)
+        )
+        return Face(torch.sigmoid(widen(image)), torch.sigmoid(widen(mask)))
 
 
 class _Residual(nn.Module):
@@ -295,38 +300,48 @@ class _Inter(nn.Module):
         return places if self.upscale is None else self.act(self.upscale(places), _OUTSIDE)
 
 
-class _Painter(nn.Module):
-    """One decoder: features (b, c, h, w) to red, green, blue and mask, (b, 4, H, W), before the sigmoid."""
+class _ImageBranch(nn.Module):
+    """Features (b, c, h, w) to red, green and blue, (b, 3, H, W), before the sigmoid."""
 
-    def __init__(
-        self, channels: int, width: int, mask_width: int, *, stages: int, interleaved: bool, act: _Activation
-    ) -> None:
+    def __init__(self, channels: int, width: int, stages: int, *, interleaved: bool, act: _Activation) -> None:
         super().__init__()
-        times = [min(8, 2 ** (stages - stage)) for stage in range(stages)]
-        widths = [channels, *(width * factor for factor in times)]
+        widths = [channels, *_widths(width, stages, last=2)]
         self.upscales = nn.ModuleList(Upscale(wide, narrow) for wide, narrow in zip(widths, widths[1:], strict=False))
         self.blocks = nn.ModuleList(_Residual(wide, act) for wide in widths[1:])
         kernels = (1, 3, 3, 3) if interleaved else (1,)
         self.heads = nn.ModuleList(nn.Conv2d(widths[-1], 3, kernel, padding=kernel // 2) for kernel in kernels)
-        widths = [channels, *(mask_width * factor for factor in times), *([mask_width] if interleaved else [])]
-        self.mask_upscales = nn.ModuleList(
-            Upscale(wide, narrow) for wide, narrow in zip(widths, widths[1:], strict=False)
-        )
-        self.mask_head = nn.Conv2d(widths[-1], 1, 1)
         self.act = act
 
-    def forward(self, code: Features) -> Tensor:
-        features = code
+    def forward(self, features: Features) -> Tensor:
         for upscale, block in zip(self.upscales, self.blocks, strict=True):
             features = block(self.act(upscale(features), _OUTSIDE))
-        image = self.heads[0](features)
-        if len(self.heads) > 1:  # head n paints the pixel n of every two by two
-            pixels = torch.stack([image, *(head(features) for head in self.heads[1:])], dim=2)
-            image = F.pixel_shuffle(rearrange(pixels, "b c n h w -> b (c n) h w"), 2)
-        features = code
-        for upscale in self.mask_upscales:
+        shown = [head(features) for head in self.heads]
+        if len(shown) == 1:
+            return shown[0]
+        # Head n paints the pixel n of every two by two.
+        return F.pixel_shuffle(rearrange(torch.stack(shown, dim=2), "b c n h w -> b (c n) h w"), 2)
+
+
+class _MaskBranch(nn.Module):
+    """Features (b, c, h, w) to the mask (b, 1, H, W), before the sigmoid."""
+
+    def __init__(self, channels: int, width: int, stages: int, *, last: int, act: _Activation) -> None:
+        super().__init__()
+        widths = [channels, *_widths(width, stages, last=last)]
+        self.upscales = nn.ModuleList(Upscale(wide, narrow) for wide, narrow in zip(widths, widths[1:], strict=False))
+        self.head = nn.Conv2d(widths[-1], 1, 1)
+        self.act = act
+
+    def forward(self, features: Features) -> Tensor:
+        for upscale in self.upscales:
             features = self.act(upscale(features), _OUTSIDE)
-        return torch.cat([image, self.mask_head(features)], dim=1)
+        shown: Tensor = self.head(features)
+        return shown
+
+
+def _widths(width: int, stages: int, *, last: int) -> list[int]:
+    """Give the channels after each doubling: twice as many towards the features, up to eight times the width."""
+    return [width * min(8, last * 2 ** (stages - 1 - stage)) for stage in range(stages)]
 
 
 def _x_cos_x(x: Tensor, _: float) -> Tensor:

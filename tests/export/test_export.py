@@ -1,0 +1,352 @@
+"""Exported files: what they say of themselves, and that they give what the model gives, to those who read them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import saehd_reference
+import torch
+from torch import nn
+
+from condswap import CGAN, ConfigError, ConvEncoder, CrossAttentionBottleneck, DataError, Decoder, MLPDiscriminator
+from condswap.deepfacelab import load_saehd
+from condswap.export.files import DIGITAL_SOURCE_TYPE
+from condswap.pretrained import read_config
+
+SIZE = 64
+
+
+def trained(bottleneck="cross_attention", classes=("anna", "bob", "carl")) -> CGAN:
+    """A model whose people differ, as after training: in what they look like and in their code."""
+    torch.manual_seed(0)
+    model = CGAN.default(SIZE, classes=classes, bottleneck=bottleneck)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.02 * torch.randn_like(weight)
+        norm = model.generator.bottleneck.norm
+        norm.mean += 0.2 * torch.randn_like(norm.mean)
+        norm.square += norm.mean.square() + torch.rand_like(norm.square)
+    return model.eval()
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def pictures(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def face(model: CGAN, image: torch.Tensor, label, source=None):
+    with torch.no_grad():
+        return model.generator(image, label, source)
+
+
+def facts(path: Path) -> dict[str, str]:
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+def assert_old_enough(path: Path) -> None:
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.ir_version <= 8
+    assert [(one.domain, one.version <= 16) for one in model.opset_import] == [("", True)]
+    assert not model.functions
+    for tensor in model.graph.initializer:
+        assert tensor.data_location == onnx.TensorProto.DEFAULT  # one file
+
+
+# ONNX
+
+
+@pytest.fixture(scope="module")
+def model() -> CGAN:
+    return trained()
+
+
+@pytest.fixture(scope="module")
+def onnx_file(model, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "bob.onnx"
+    model.export_onnx(path, to="bob")
+    return path
+
+
+def test_onnx_gives_the_models_face_and_mask_for_any_number_of_pictures(model, onnx_file):
+    run = session(onnx_file)
+    assert [one.name for one in run.get_inputs()] == ["image"]
+    assert [one.name for one in run.get_outputs()] == ["swapped", "mask"]
+    for count in (1, 2, 7):
+        image = pictures(count, seed=count)
+        swapped, mask = run.run(None, {"image": image.numpy()})
+        wanted = face(model, image, "bob")
+        np.testing.assert_allclose(swapped, wanted.image.numpy(), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(mask, wanted.mask.numpy(), rtol=0, atol=1e-5)
+    assert float((wanted.image - face(model, image, "anna").image).abs().max()) > 0.05  # the target matters
+
+
+def test_onnx_is_one_file_that_old_runtimes_read_and_says_what_it_is(model, onnx_file, tmp_path):
+    assert_old_enough(onnx_file)
+    said = facts(onnx_file)
+    model.save_pretrained(tmp_path)
+    assert said.pop("model_id") == read_config(tmp_path / "config.json")["weights"]["sha256"]
+    assert said == {
+        "classes": '["anna", "bob", "carl"]',
+        "to": '"bob"',
+        "source": "null",
+        "range": "[0, 1]",
+        "layout": "NCHW RGB",
+        "digital_source_type": DIGITAL_SOURCE_TYPE,
+    }
+
+
+def test_a_blend_a_number_and_a_source_are_exported(model, tmp_path):
+    model.export_onnx(tmp_path / "a.onnx", to={"anna": 0.75, "carl": 0.25}, source=1)
+    image = pictures(2)
+    swapped, _ = session(tmp_path / "a.onnx").run(None, {"image": image.numpy()})
+    wanted = face(model, image, {"anna": 0.75, "carl": 0.25}, "bob").image
+    np.testing.assert_allclose(swapped, wanted.numpy(), rtol=0, atol=1e-5)
+    assert float((wanted - face(model, image, {"anna": 0.75, "carl": 0.25}).image).abs().max()) > 1e-3
+    assert json.loads(facts(tmp_path / "a.onnx")["source"]) == "bob"
+
+
+@pytest.mark.parametrize("archi", ["df-udt", "liae-ud", "df"])
+def test_a_model_of_deepfacelabs_is_exported_with_the_decoder_of_the_target_alone(archi, tmp_path):
+    files = saehd_reference.weights(archi, SIZE)
+    made = load_saehd(saehd_reference.folder(tmp_path / "model", files), archi=archi)
+    made.export_dfm(tmp_path / "src.dfm", to="src")
+    image = np.random.default_rng(0).random((3, SIZE, SIZE, 3), dtype=np.float32)
+    before, shown, mask = session(tmp_path / "src.dfm").run(None, {"in_face:0": image})
+    wanted, wanted_mask = saehd_reference.run(archi, files, image, "src")
+    _, wanted_before = saehd_reference.run(archi, files, image, "dst")
+    np.testing.assert_allclose(shown, wanted, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(mask, wanted_mask, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(before, wanted_before, rtol=0, atol=1e-5)
+    if archi.startswith("df"):  # of the other decoder nothing is there but the way to its mask
+        weights = sum(np.prod(tensor.dims) for tensor in onnx.load(tmp_path / "src.dfm").graph.initializer)
+        image_branch = sum(array.size for name, array in files["decoder_dst"].items() if "m" not in name.split("/")[0])
+        assert weights < sum(array.size for named in files.values() for array in named.values()) - 0.9 * image_branch
+
+
+# DFM
+
+
+@pytest.fixture(scope="module")
+def dfm_file(model, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("dfm") / "bob.dfm"
+    model.export_dfm(path, to="bob", morph=True)
+    return path
+
+
+def guess(model: CGAN, image: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model.generator.bottleneck.guess(model.generator.encode(image))
+
+
+def test_dfm_keeps_the_contract_to_the_letter(dfm_file):
+    assert_old_enough(dfm_file)
+    graph = onnx.load(dfm_file).graph
+
+    def shape(value):
+        return [one.dim_value or one.dim_param for one in value.type.tensor_type.shape.dim]
+
+    assert [(one.name, *shape(one)[1:]) for one in graph.input] == [("in_face:0", SIZE, SIZE, 3), ("morph_value:0",)]
+    assert [(one.name, *shape(one)[1:]) for one in graph.output] == [
+        ("out_face_mask:0", SIZE, SIZE, 1),
+        ("out_celeb_face:0", SIZE, SIZE, 3),
+        ("out_celeb_face_mask:0", SIZE, SIZE, 1),
+    ]
+    assert isinstance(shape(graph.input[0])[0], str)
+    assert shape(graph.input[1]) == [1]
+    assert {one.type.tensor_type.elem_type for one in [*graph.input, *graph.output]} == {onnx.TensorProto.FLOAT}
+    assert facts(dfm_file)["layout"] == "NHWC BGR"
+
+
+@pytest.mark.parametrize("morph", [0.0, 0.3, 1.0])
+def test_dfm_morphs_from_the_person_in_the_picture_to_the_target(model, dfm_file, morph):
+    image = pictures(3)
+    given = {"in_face:0": image.movedim(1, -1).flip(-1).numpy(), "morph_value:0": np.array([morph], np.float32)}
+    before, shown, mask = session(dfm_file).run(None, given)
+    seen = guess(model, image)
+    assert float(seen.max()) < 1 or float(seen.min()) > 0
+    weights = (1 - morph) * seen + morph * torch.tensor([0.0, 1.0, 0.0])
+    wanted = face(model, image, weights)
+    np.testing.assert_allclose(shown, wanted.image.movedim(1, -1).flip(-1).numpy(), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(mask, wanted.mask.movedim(1, -1).numpy(), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(before, face(model, image, seen).mask.movedim(1, -1).numpy(), rtol=0, atol=1e-5)
+    if morph == 1:
+        np.testing.assert_allclose(wanted.image.numpy(), face(model, image, "bob").image.numpy(), rtol=0, atol=1e-5)
+
+
+def test_a_strangers_statistics_go_into_the_file(model, tmp_path):
+    image = pictures(4, seed=5) * 0.5
+    stranger = model.stranger(image)
+    model.export_dfm(tmp_path / "bob.dfm", to="bob", source=stranger)
+    _, shown, _ = session(tmp_path / "bob.dfm").run(None, {"in_face:0": image.movedim(1, -1).flip(-1).numpy()})
+    wanted = face(model, image, "bob", stranger).image
+    np.testing.assert_allclose(shown, wanted.movedim(1, -1).flip(-1).numpy(), rtol=0, atol=1e-5)
+    assert float((wanted - face(model, image, "bob").image).abs().max()) > 1e-3
+    assert json.loads(facts(tmp_path / "bob.dfm")["source"]) == "a stranger"
+
+
+def filtered(mask: np.ndarray, kernel: np.ndarray, combine) -> np.ndarray:
+    """Combine, at every place of (h, w), the neighbours where the kernel is not 0, weighed by it."""
+    reach = len(kernel) // 2
+    padded = np.pad(mask, reach)
+    stack = [
+        padded[y : y + mask.shape[0], x : x + mask.shape[1]] * kernel[y, x]
+        for y in range(len(kernel))
+        for x in range(len(kernel))
+        if kernel[y, x]
+    ]
+    return combine(np.stack(stack), axis=0)
+
+
+def gaussian(sigma: float) -> np.ndarray:
+    reach = int(3 * sigma)
+    line = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    return np.outer(line, line) / line.sum() ** 2
+
+
+def deepfacelive(run, frame: np.ndarray) -> np.ndarray:
+    """What DeepFaceLive does with a file and an aligned frame (h, w, 3) uint8, blue first: read by position."""
+    inputs = run.get_inputs()
+    if not 1 <= len(inputs) <= 2 or "in_face" not in inputs[0].name:
+        raise AssertionError("it would refuse this file")
+    height, width = inputs[0].shape[1:3]
+    assert (height, width) == frame.shape[:2]
+    given = {inputs[0].name: (frame / np.float32(255))[None]}
+    if len(inputs) == 2:
+        given[inputs[1].name] = np.array([0.75], np.float32)
+    face_mask, celeb, celeb_mask = (np.clip(one, 0, 1)[0] for one in run.run(None, given))
+    mask = filtered((face_mask * celeb_mask)[..., 0], np.ones((5, 5)), np.min)
+    mask = filtered(mask, gaussian(5), np.sum)[..., None]
+    return celeb * mask + frame / 255 * (1 - mask)
+
+
+def facefusion(run, crop: np.ndarray) -> np.ndarray:
+    """What FaceFusion's deep swapper does: the crop sharpened, the outputs as bytes, the smaller of the two masks."""
+    size = run.get_inputs()[0].shape[1]
+    assert crop.shape == (size, size, 3)
+    soft = np.stack([filtered(crop[..., channel] / 255, gaussian(2), np.sum) for channel in range(3)], axis=-1)
+    sharp = np.clip(crop / 255 * 1.75 - 0.75 * soft, 0, 1)
+    given = {one.name: np.array([1.0], np.float32) for one in run.get_inputs()[1:]}
+    results = run.run(None, given | {run.get_inputs()[0].name: sharp[None].astype(np.float32)})
+    shown = np.clip(results[1][0] * 255, 0, 255).astype(np.uint8)
+    mask = np.minimum(results[0], results[2])[0, ..., 0].clip(0, 1)
+    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    mask = filtered(filtered(mask, cross, np.min), cross, np.min)
+    mask = filtered(mask, gaussian(6.25), np.sum)[..., None]
+    return shown * mask + crop * (1 - mask)
+
+
+class AsAFile:
+    """The model itself, where a consumer expects a session."""
+
+    def __init__(self, model: CGAN, *, like: onnxruntime.InferenceSession) -> None:
+        self.model, self.get_inputs = model, like.get_inputs
+
+    def run(self, _, given):
+        image = torch.from_numpy(given["in_face:0"]).flip(-1).movedim(-1, 1)
+        morph = float(given["morph_value:0"][0])
+        seen = guess(self.model, image)
+        shown = face(self.model, image, (1 - morph) * seen + morph * torch.tensor([0.0, 1.0, 0.0]))
+        before = face(self.model, image, seen).mask
+        return [one.movedim(1, -1).numpy() for one in (before, shown.image.flip(1), shown.mask)]
+
+
+@pytest.mark.parametrize("consumer", [deepfacelive, facefusion])
+def test_live_applications_show_what_the_model_shows(model, dfm_file, consumer):
+    run = session(dfm_file)
+    frame = (pictures(1)[0].movedim(0, -1).numpy() * 255).astype(np.uint8)
+    found, wanted = consumer(run, frame), consumer(AsAFile(model, like=run), frame)
+    assert np.abs(found - wanted).max() <= (1 if consumer is facefusion else 1e-4)  # of 255, where it rounds to bytes
+    assert np.abs(found - frame / (1 if consumer is facefusion else 255)).max() > 0.01
+
+
+# What is refused
+
+
+class Part(Decoder):
+    """A decoder that cannot be exported, in the way that `fault` says."""
+
+    blends = True
+
+    def __init__(self, in_shape, *, num_classes, fault: str) -> None:
+        super().__init__()
+        self.in_shape, self.num_classes, self.fault = tuple(in_shape), num_classes, fault
+        self.out_shape = (3, 16 * in_shape[1], 16 * in_shape[2])
+        self.conv = nn.ConvTranspose2d(in_shape[0], 3, 16, stride=16)
+
+    def forward(self, features, label):
+        if self.fault == "draws":
+            features = features + torch.randn_like(features)
+        if self.fault == "counts":
+            features = features * (features.mean() + 1)
+        if self.fault == "asks" and float(features.mean()) > 0:
+            features = features * 2
+        if self.fault == "chunks":
+            features = torch.cat(features.chunk(2, dim=1)[::-1], dim=1)
+        return self.conv(features).sigmoid()
+
+
+def with_part(fault: str) -> CGAN:
+    encoder = ConvEncoder((3, 32, 32), width=4)
+    bottleneck = CrossAttentionBottleneck(encoder.out_shape, num_classes=2, width=8, heads=2)
+    decoder = Part(bottleneck.out_shape, num_classes=2, fault=fault)
+    discriminator = MLPDiscriminator(decoder.out_shape, num_classes=2, width=2)
+    return CGAN(encoder, bottleneck, decoder, discriminator, classes=["anna", "bob"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"), [("draws", "another swapped"), ("asks", "tensors alone"), ("chunks", "slices in place of chunk")]
+)
+def test_a_part_that_cannot_be_exported_is_refused_and_nothing_is_written(fault, told, tmp_path, capfd):
+    (tmp_path / "a.onnx").write_bytes(b"old")
+    with pytest.raises(ConfigError, match=told):
+        with_part(fault).export_onnx(tmp_path / "a.onnx", to="anna")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+    assert (tmp_path / "a.onnx").read_bytes() == b"old"
+
+
+def test_a_part_of_ones_own_is_exported(tmp_path):
+    made = with_part("none")
+    made.export_onnx(tmp_path / "a.onnx", to="anna")
+    image = torch.rand(2, 3, 32, 32)
+    swapped, mask = session(tmp_path / "a.onnx").run(None, {"image": image.numpy()})
+    np.testing.assert_allclose(swapped, face(made.eval(), image, "anna").image.numpy(), rtol=0, atol=1e-5)
+    assert mask.min() == 1  # a decoder without a mask paints face all over
+
+
+def test_the_model_is_left_as_it_was(model, tmp_path):
+    model.train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(DataError, match="no class 'dora'"):
+        model.export_onnx(tmp_path / "a.onnx", to="dora")
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(weight.requires_grad for weight in model.parameters())
+    model.eval()
+
+
+def test_whoever_cannot_be_guessed_has_to_be_told(tmp_path):
+    three = CGAN.paper(64, classes=["anna", "bob", "carl"])
+    with pytest.raises(ConfigError, match="source= one of anna, bob, carl"):
+        three.export_dfm(tmp_path / "a.dfm", to="anna")
+    files = saehd_reference.weights("df", SIZE)
+    two = load_saehd(saehd_reference.folder(tmp_path / "df", files), archi="df")
+    with pytest.raises(ConfigError, match="SAEHDDecoder takes whole labels only"):
+        two.export_dfm(tmp_path / "a.dfm", to="src", morph=True)
+
+
+def test_a_missing_package_is_named_with_the_extra(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(ConfigError, match=r'onnxscript: pip install "condswap\[export\]"'):
+        model.export_onnx(tmp_path / "a.onnx", to="anna")
+
+
+def test_a_folder_that_is_not_there_is_named(model, tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        model.export_onnx(tmp_path / "nowhere" / "a.onnx", to="anna")
