@@ -122,7 +122,11 @@ class Generator(nn.Module):
         if isinstance(source, Stranger) and not self.bottleneck.strangers:
             source = None
         shown = self.decoder(self.bottleneck(features, label, source), label)
-        return shown if isinstance(shown, Face) else Face(shown, torch.ones_like(shown[:, :1]))
+        if isinstance(shown, Face):
+            return shown
+        # Of the sizes alone, so that a graph which needs the mask and no picture does not paint one.
+        everywhere = torch.ones((len(features), 1, *self.decoder.out_shape[1:]), dtype=shown.dtype, device=shown.device)
+        return Face(shown, everywhere)
 
     def resolve(self, label: AnyLabel, image: Image) -> Label:
         """Turn a label as people write it into int64 (b), or float (b, n) for a blend.
