@@ -9,7 +9,11 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
+import saehd_reference
+import torch
 from small_model import met, small
 from toy_folder import make_faces
 
@@ -301,3 +305,80 @@ def test_python_m_condswap_is_the_same_program(tmp_path):
     wrong = as_a_person("fly", folder=tmp_path)
     assert wrong.returncode == 2
     assert "usage: condswap" in wrong.stderr
+
+
+# DeepFaceLab in, ONNX and DFM out
+
+
+def test_import_dfl_saves_a_model_whose_swap_is_the_merge(tmp_path, capsys):
+    files = saehd_reference.weights("liae-ud", 64)
+    saehd_reference.folder(tmp_path / "model", files, archi="liae-ud")
+    given = ["import-dfl", str(tmp_path / "model"), str(tmp_path / "out"), "--classes", "anna,bob"]
+    assert leave(given) == 0
+    told = capsys.readouterr()
+    assert "DeepFaceLab SAEHD liae-ud" in told.out
+    assert told.err == ""
+    model = condswap.CGAN.from_pretrained(tmp_path / "out")
+    assert model.classes == ("anna", "bob")
+    image = np.random.default_rng(0).random((1, 64, 64, 3), dtype=np.float32)
+    wanted, _ = saehd_reference.run("liae-ud", files, image, "src")
+    with torch.no_grad():
+        found = model(torch.from_numpy(image).flip(-1).movedim(-1, 1), "anna").movedim(1, -1).flip(-1)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+def test_import_dfl_refuses_a_broken_model_and_writes_nothing(tmp_path, capsys):
+    folder = saehd_reference.folder(tmp_path / "model", saehd_reference.weights("df", 64), archi="df")
+    (folder / "new_SAEHD_inter.npy").write_bytes(b"cos\nsystem\n(S'touch gone'\ntR.")
+    assert leave(["import-dfl", str(folder), str(tmp_path / "out")]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert "new_SAEHD_inter.npy" in told.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "swapper"
+    torch.manual_seed(0)
+    condswap.CGAN.default(32, classes=["anna", "bob"]).save_pretrained(folder)
+    return folder
+
+
+def outputs(file):
+    return [
+        one.name for one in onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).get_outputs()
+    ]
+
+
+def test_export_writes_onnx_or_dfm_by_the_name_of_the_file(saved, tmp_path, capsys):
+    make_faces(tmp_path / "faces", each=3)
+    for more, file in (
+        (["--to", "anna=0.5,bob=0.5"], tmp_path / "both.onnx"),
+        (["--to", "bob", "--morph", "--stranger", str(tmp_path / "faces" / "trump")], tmp_path / "bob.dfm"),
+    ):
+        assert leave(["export", str(saved), *more, str(file)]) == 0
+        assert f"{file}, " in capsys.readouterr().out
+    assert outputs(tmp_path / "both.onnx") == ["swapped", "mask"]
+    assert outputs(tmp_path / "bob.dfm") == ["out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "told"),
+    [
+        (["--to", "bob", "swap.tflite"], 2, "ends neither in .onnx nor in .dfm"),
+        (["--to", "bob=much", "swap.onnx"], 2, "is not NAME=WEIGHT"),
+        (["swap.onnx"], 2, "--to"),
+        (["--to", "bob", "--source", "anna", "--stranger", "faces/carl", "swap.dfm"], 2, "not allowed with"),
+        (["--to", "carl", "swap.onnx"], 1, "there is no class 'carl'"),
+        (["--to", "bob", "--morph", "swap.onnx"], 1, "--morph is an input of DFM files"),
+        (["--to", "bob", "--stranger", "faces/carl", "swap.dfm"], 1, "faces"),
+        (["--to", "bob", "nowhere/swap.dfm"], 1, "nowhere"),
+    ],
+)
+def test_export_refuses_what_it_cannot_do(saved, more, code, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert leave(["export", str(saved), *more]) == code
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -125,7 +125,8 @@ class Generator(nn.Module):
         if isinstance(shown, Face):
             return shown
         # Of the sizes alone, so that a graph which needs the mask and no picture does not paint one.
-        everywhere = torch.ones((len(features), 1, *self.decoder.out_shape[1:]), dtype=shown.dtype, device=shown.device)
+        size = (features.shape[0], 1, *self.decoder.out_shape[1:])
+        everywhere = torch.ones(size, dtype=shown.dtype, device=shown.device)
         return Face(shown, everywhere)
 
     def resolve(self, label: AnyLabel, image: Image) -> Label:

@@ -1,6 +1,7 @@
 """The mathematics of the losses, against values worked out by hand and against scikit-image."""
 
 import math
+from pathlib import Path
 
 import numpy
 import pytest
@@ -226,3 +227,31 @@ def test_a_blurred_mask_stays_in_range(size) -> None:
 def test_a_negative_blur_is_refused() -> None:
     with pytest.raises(ConfigError, match="fraction is -0.1"):
         functional.blur_mask(torch.ones(1, 1, 8, 8), fraction=-0.1)
+
+
+DFL = Path(__file__).resolve().parents[2] / ".." / "shared" / "fixtures" / "dfl" / "misc" / "losses.npz"
+needs_dfl = pytest.mark.skipif(not DFL.is_file(), reason="there is no ../shared with what DeepFaceLab computed")
+
+
+def made_there(name: str) -> Tensor:
+    return torch.from_numpy(numpy.load(DFL)[name])
+
+
+@needs_dfl
+@pytest.mark.parametrize("window", [5, 11])
+def test_dssim_is_deepfacelabs_where_the_window_lies_in_the_picture(window) -> None:
+    for prediction, target, name in (("a", "b", "dssim_fs"), ("sa", "sb", "dssim_s_fs")):
+        pair = (made_there(one).movedim(-1, 1) for one in (prediction, target))
+        edge = window // 2
+        inside = functional.dssim(*pair, window_size=window)[..., edge:-edge, edge:-edge]
+        numpy.testing.assert_allclose(inside.mean((2, 3)), made_there(f"{name}{window}"), rtol=0, atol=1e-5)
+
+
+@needs_dfl
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+def test_a_blur_is_deepfacelabs_away_from_the_edge(sigma) -> None:
+    side = max(3, int(4 * sigma)) // 2 * 2 + 1  # DeepFaceLab cuts its kernel there
+    found = functional.gaussian_blur(made_there("a")[:1].movedim(-1, 1), sigma=sigma, kernel_size=side)
+    wanted, edge = made_there(f"gaussian_blur_{sigma}").movedim(-1, 1), side // 2
+    inside = (..., slice(edge, -edge), slice(edge, -edge))
+    numpy.testing.assert_allclose(found[inside], wanted[inside], rtol=0, atol=1e-5)

@@ -33,8 +33,8 @@ def export_onnx(
     """Write an ONNX file that shows pictures as one target; see `CGAN.export_onnx`."""
     graph = OnnxGraph(generator, to=to, source=source)
     told = _told(generator, to, source, model_id, layout="NCHW RGB")
-    data = _onnx(graph, {"image": generator.encoder.in_shape}, outputs=("swapped", "mask"), told=told)
-    write_atomically(path, data)
+    inputs = {"image": generator.encoder.in_shape}
+    write_atomically(path, lambda file: file.write_bytes(_onnx(graph, inputs, outputs=("swapped", "mask"), told=told)))
 
 
 def export_dfm(
@@ -51,15 +51,13 @@ def export_dfm(
     if morph:
         generator.check_blends()
     channels, height, width = generator.encoder.in_shape
+    inputs = {"in_face:0": (height, width, channels)}
+    outputs = ("out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0")
     told = _told(generator, to, source, model_id, layout="NHWC BGR")
-    data = _onnx(
-        graph,
-        {"in_face:0": (height, width, channels)},
-        outputs=("out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0"),
-        told=told,
-        scalar="morph_value:0" if morph else None,
+    scalar = "morph_value:0" if morph else None
+    write_atomically(
+        path, lambda file: file.write_bytes(_onnx(graph, inputs, outputs=outputs, told=told, scalar=scalar))
     )
-    write_atomically(path, data)
 
 
 def _told(
@@ -165,7 +163,14 @@ def _check_parity(graph: nn.Module, session: Any, examples: Callable[[int], Mapp
         with torch.no_grad():
             ours = graph(*given.values())
         exact = _exact(graph, given) or ours
-        found = [torch.from_numpy(one) for one in session.run(None, {name: one.numpy() for name, one in given.items()})]
+        try:
+            results = session.run(None, {name: one.numpy() for name, one in given.items()})
+        except Exception as error:  # onnxruntime's own kinds have no common parent
+            raise ConfigError(
+                f"the exported graph does not run for {batch} pictures: {_reason(error)}; a part of your own has to take the "
+                "number of pictures from x.shape[0], not from len(x)"
+            ) from error
+        found = [torch.from_numpy(one) for one in results]
         for output, wanted, own, other in zip(session.get_outputs(), exact, ours, found, strict=True):
             allowed = min(max(TOLERANCE, 2 * float((own - wanted).abs().max())), _LOOSEST)
             apart = float((other - wanted).abs().max()) if wanted.shape == other.shape else float("inf")
