@@ -50,9 +50,12 @@ class ModelFolder(NamedTuple):
         path = self.file("data.dat")
         if not path.exists():
             return {}
-        found = _read(path, most=_MOST_VALUES)
+        try:
+            found = _read(path, most=_MOST_VALUES)
+        except DataError as error:
+            raise DataError(f"{error}; or do without it: give archi and resolution") from error
         if not isinstance(found, dict) or not isinstance(found.get("options"), dict):
-            raise DataError(f"{path} has no options; is it the data.dat of a SAEHD model?")
+            raise DataError(f"{path} has no options; if it is of another model, give archi and resolution")
         return found
 
 
