@@ -13,22 +13,24 @@ to be shown, and one decoder for all. What its options change:
 They take and give RGB, where DeepFaceLab's take and give BGR.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-from einops import rearrange
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from condswap.errors import ConfigError, ShapeError
 from condswap.losses.functional import widen
-from condswap.parts.layers import PerClass, Upscale, check_counts, check_image, image_shape, rms_norm
+from condswap.parts.layers import PerClass, check_counts, check_image, image_shape, rms_norm
+from condswap.parts.saehd_layers import (
+    OUTSIDE,
+    ImageBranch,
+    Inter,
+    MaskBranch,
+    Residual,
+    activation_of,
+    glorot,
+)
 from condswap.roles import Bottleneck, Decoder, Encoder, Face
 from condswap.types import Features, Image, Label
-
-_Activation = Callable[[Tensor, float], Tensor]
-_INSIDE = 0.2  # the slope in residual blocks; elsewhere it is 0.1
-_OUTSIDE = 0.1
 
 
 class SAEHDEncoder(Encoder):
@@ -64,21 +66,21 @@ class SAEHDEncoder(Encoder):
         times = [1, 2, 4, 8, 8] if deep else [1, 2, 4, 8]
         self.in_shape = image_shape(in_shape, multiple=2 ** len(times), part="SAEHDEncoder")
         self.out_shape = (8 * width, *(side >> len(times) for side in self.in_shape[1:]))
-        self.pixel_norm, self.act = pixel_norm, _activation(activation, "SAEHDEncoder")
+        self.pixel_norm, self.act = pixel_norm, activation_of(activation, "SAEHDEncoder")
         widths = [self.in_shape[0], *(width * factor for factor in times)]
         self.convs = nn.ModuleList(
             nn.Conv2d(narrow, wide, 5, stride=2, padding=2) for narrow, wide in zip(widths, widths[1:], strict=False)
         )
         ends = {0: width, len(times) - 1: 8 * width} if deep else {}
-        self.blocks = nn.ModuleDict({str(stage): _Residual(wide, self.act) for stage, wide in ends.items()})
-        _glorot(self)
+        self.blocks = nn.ModuleDict({str(stage): Residual(wide, self.act) for stage, wide in ends.items()})
+        glorot(self)
 
     def forward(self, image: Image) -> Features:
         """Encode images in [0, 1]."""
         check_image(image, self.in_shape, "SAEHDEncoder")
         features = image
         for stage, conv in enumerate(self.convs):
-            features = self.act(conv(features), _OUTSIDE)
+            features = self.act(conv(features), OUTSIDE)
             if str(stage) in self.blocks:
                 features = self.blocks[str(stage)](features)
         if not self.pixel_norm:
@@ -122,10 +124,10 @@ class DFBottleneck(Bottleneck):
         check_counts("DFBottleneck", num_classes=num_classes, width=width)
         self.in_shape = image_shape(in_shape, multiple=1, part="DFBottleneck")
         self.num_classes = num_classes
-        act = _activation(activation, "DFBottleneck")
-        self.inter = _Inter(self.in_shape, width, width, scale=scale, upscale=upscale, act=act, part="DFBottleneck")
+        act = activation_of(activation, "DFBottleneck")
+        self.inter = Inter(self.in_shape, width, width, scale=scale, upscale=upscale, act=act, part="DFBottleneck")
         self.out_shape = self.inter.out_shape
-        _glorot(self)
+        glorot(self)
 
     def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
         """Pass the code on, whoever is to be shown."""
@@ -171,14 +173,14 @@ class LIAEBottleneck(Bottleneck):
         check_counts("LIAEBottleneck", num_classes=num_classes, width=width)
         self.in_shape = image_shape(in_shape, multiple=1, part="LIAEBottleneck")
         self.num_classes = num_classes
-        act = _activation(activation, "LIAEBottleneck")
+        act = activation_of(activation, "LIAEBottleneck")
         inters = [
-            _Inter(self.in_shape, width, 2 * width, scale=scale, upscale=upscale, act=act, part="LIAEBottleneck")
+            Inter(self.in_shape, width, 2 * width, scale=scale, upscale=upscale, act=act, part="LIAEBottleneck")
             for _ in range(num_classes)
         ]
         self.inters = PerClass(inters)
         self.out_shape = (4 * width, *inters[0].out_shape[1:])
-        _glorot(self)
+        glorot(self)
 
     def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
         """Show the code as the class; the class seen is not used."""
@@ -232,15 +234,13 @@ class SAEHDDecoder(Decoder):
         self.out_shape = (3, self.in_shape[1] << times, self.in_shape[2] << times)
         self.num_classes, self.per_class = num_classes, per_class
         self.blends = not per_class  # the mean of two people's pictures shows both, and nobody between them
-        act = _activation(activation, "SAEHDDecoder")
+        act = activation_of(activation, "SAEHDDecoder")
         bank = PerClass if per_class else nn.ModuleList
         count = num_classes if per_class else 1
         channels, last = self.in_shape[0], 1 if interleaved else 2
-        self.images = bank(
-            _ImageBranch(channels, width, stages, interleaved=interleaved, act=act) for _ in range(count)
-        )
-        self.masks = bank(_MaskBranch(channels, mask_width, times, last=last, act=act) for _ in range(count))
-        _glorot(self)
+        self.images = bank(ImageBranch(channels, width, stages, interleaved=interleaved, act=act) for _ in range(count))
+        self.masks = bank(MaskBranch(channels, mask_width, times, last=last, act=act) for _ in range(count))
+        glorot(self)
 
     def forward(self, features: Features, label: Label) -> Face:
         """Show the features, by the decoder of the class where each has its own."""
@@ -249,118 +249,3 @@ class SAEHDDecoder(Decoder):
             for bank in (self.images, self.masks)
         )
         return Face(torch.sigmoid(widen(image)), torch.sigmoid(widen(mask)))
-
-
-class _Residual(nn.Module):
-    """Two 3x3 convolutions, added to their input before the last activation."""
-
-    def __init__(self, channels: int, act: _Activation) -> None:
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
-        self.act = act
-
-    def forward(self, features: Features) -> Features:
-        inside = self.act(self.first(features), _INSIDE)
-        return self.act(features + self.second(inside), _INSIDE)
-
-
-class _Inter(nn.Module):
-    """Two linear layers over all of the code, and an upscale where it is asked for."""
-
-    def __init__(
-        self,
-        in_shape: tuple[int, ...],
-        width: int,
-        out_channels: int,
-        *,
-        scale: int,
-        upscale: bool,
-        act: _Activation,
-        part: str,
-    ) -> None:
-        super().__init__()
-        channels, height, width_ = in_shape
-        if isinstance(scale, bool) or scale not in (1, 2):
-            raise ConfigError(f"{part}.scale is {scale!r}; the features stay as large as they are (1) or double (2)")
-        self.out_shape = (out_channels, scale * height, scale * width_)
-        if upscale and (self.out_shape[1] % 2 or self.out_shape[2] % 2):
-            raise ShapeError(
-                f"{part} rebuilds the features from half their size, and {height} x {width_} is not even: use pictures "
-                "whose height and width are multiples of 32, or scale=2 and a decoder that is not interleaved"
-            )
-        self.height, times = self.out_shape[1] >> upscale, 4 if upscale else 1
-        self.squeeze = nn.Linear(channels * height * width_, width)
-        self.spread = nn.Linear(width, out_channels * self.out_shape[1] * self.out_shape[2] // times)
-        self.upscale = Upscale(out_channels, out_channels) if upscale else None
-        self.act = act
-
-    def forward(self, features: Features) -> Features:
-        code = self.spread(self.squeeze(rearrange(features, "b c h w -> b (c h w)")))
-        places = rearrange(code, "b (c h w) -> b c h w", c=self.out_shape[0], h=self.height)
-        return places if self.upscale is None else self.act(self.upscale(places), _OUTSIDE)
-
-
-class _ImageBranch(nn.Module):
-    """Features (b, c, h, w) to red, green and blue, (b, 3, H, W), before the sigmoid."""
-
-    def __init__(self, channels: int, width: int, stages: int, *, interleaved: bool, act: _Activation) -> None:
-        super().__init__()
-        widths = [channels, *_widths(width, stages, last=2)]
-        self.upscales = nn.ModuleList(Upscale(wide, narrow) for wide, narrow in zip(widths, widths[1:], strict=False))
-        self.blocks = nn.ModuleList(_Residual(wide, act) for wide in widths[1:])
-        kernels = (1, 3, 3, 3) if interleaved else (1,)
-        self.heads = nn.ModuleList(nn.Conv2d(widths[-1], 3, kernel, padding=kernel // 2) for kernel in kernels)
-        self.act = act
-
-    def forward(self, features: Features) -> Tensor:
-        for upscale, block in zip(self.upscales, self.blocks, strict=True):
-            features = block(self.act(upscale(features), _OUTSIDE))
-        shown = [head(features) for head in self.heads]
-        if len(shown) == 1:
-            return shown[0]
-        # Head n paints the pixel n of every two by two.
-        return F.pixel_shuffle(rearrange(torch.stack(shown, dim=2), "b c n h w -> b (c n) h w"), 2)
-
-
-class _MaskBranch(nn.Module):
-    """Features (b, c, h, w) to the mask (b, 1, H, W), before the sigmoid."""
-
-    def __init__(self, channels: int, width: int, stages: int, *, last: int, act: _Activation) -> None:
-        super().__init__()
-        widths = [channels, *_widths(width, stages, last=last)]
-        self.upscales = nn.ModuleList(Upscale(wide, narrow) for wide, narrow in zip(widths, widths[1:], strict=False))
-        self.head = nn.Conv2d(widths[-1], 1, 1)
-        self.act = act
-
-    def forward(self, features: Features) -> Tensor:
-        for upscale in self.upscales:
-            features = self.act(upscale(features), _OUTSIDE)
-        shown: Tensor = self.head(features)
-        return shown
-
-
-def _widths(width: int, stages: int, *, last: int) -> list[int]:
-    """Give the channels after each doubling: twice as many towards the features, up to eight times the width."""
-    return [width * min(8, last * 2 ** (stages - 1 - stage)) for stage in range(stages)]
-
-
-def _x_cos_x(x: Tensor, _: float) -> Tensor:
-    return x * x.cos()
-
-
-_ACTIVATIONS: dict[str, _Activation] = {"leaky_relu": F.leaky_relu, "x_cos_x": _x_cos_x}
-
-
-def _activation(word: str, part: str) -> _Activation:
-    if word not in _ACTIVATIONS:
-        raise ConfigError(f"{part}.activation is {word!r}; known here: {', '.join(_ACTIVATIONS)}")
-    return _ACTIVATIONS[word]
-
-
-def _glorot(part: nn.Module) -> None:
-    """Start a part as DeepFaceLab does: Glorot's uniform numbers, biases zero."""
-    for module in part.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.is_meta:
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
