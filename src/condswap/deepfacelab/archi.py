@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from condswap.errors import ConfigError, ShapeError
-from condswap.parts import DFBottleneck, LIAEBottleneck, SAEHDDecoder, SAEHDEncoder
+from condswap.parts import SAEHDBottleneck, SAEHDDecoder, SAEHDEncoder
 from condswap.roles import Bottleneck, Decoder, Encoder
 
 SMALLEST, LARGEST = 64, 640
@@ -86,12 +86,13 @@ class Archi:
         """Build the network of DeepFaceLab's four numbers: e_dims, ae_dims, d_dims and d_mask_dims."""
         act: Any = {"activation": "x_cos_x" if self.x_cos_x else "leaky_relu"}
         encoder = SAEHDEncoder((3, resolution, resolution), width=e, deep=self.deep, pixel_norm=self.pixel_norm, **act)
-        bottleneck = (LIAEBottleneck if self.liae else DFBottleneck)(
+        bottleneck = SAEHDBottleneck(
             encoder.out_shape,
             num_classes=2,
             width=a,
             scale=1 if self.interleaved else 2,
             upscale=not self.deep,
+            per_class=self.liae,
             **act,
         )
         decoder = SAEHDDecoder(

@@ -30,7 +30,7 @@ class Layer(NamedTuple):
 
 def layers(archi: Archi) -> list[Layer]:
     """List all layers of a network."""
-    inters = {"inter_AB": "inters.0", "inter_B": "inters.1"} if archi.liae else {"inter": "inter"}
+    inters = {"inter_AB": "inters.0", "inter_B": "inters.1"} if archi.liae else {"inter": "inters.0"}
     decoders = {"decoder": 0} if archi.liae else {"decoder_src": 0, "decoder_dst": 1}
     found = [Layer("encoder", theirs, f"encoder.{ours}", kind) for theirs, ours, kind in _encoder(archi)]
     for file, at in inters.items():

@@ -7,7 +7,7 @@ from condswap.parts.discriminators import MLPDiscriminator, PatchDiscriminator
 from condswap.parts.encoders import ConvEncoder
 from condswap.parts.layers import ClassEmbedding, PerClass
 from condswap.parts.paper import PaperAttentionBottleneck, PaperDecoder, PaperEncoder, PaperMLPBottleneck
-from condswap.parts.saehd import DFBottleneck, LIAEBottleneck, SAEHDDecoder, SAEHDEncoder
+from condswap.parts.saehd import SAEHDBottleneck, SAEHDDecoder, SAEHDEncoder
 
 __all__ = [
     "ClassEmbedding",
@@ -15,8 +15,6 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "CrossAttentionBottleneck",
-    "DFBottleneck",
-    "LIAEBottleneck",
     "MLPBottleneck",
     "MLPDiscriminator",
     "PaperAttentionBottleneck",
@@ -25,6 +23,7 @@ __all__ = [
     "PaperMLPBottleneck",
     "PatchDiscriminator",
     "PerClass",
+    "SAEHDBottleneck",
     "SAEHDDecoder",
     "SAEHDEncoder",
 ]

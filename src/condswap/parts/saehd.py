@@ -1,7 +1,7 @@
 """The networks of DeepFaceLab's SAEHD as parts: what a model that was trained there opens as.
 
-A DF model is one `DFBottleneck` for all people and a decoder for each; a LIAE model is a `LIAEBottleneck`, which knows who is
-to be shown, and one decoder for all. What its options change:
+A DF model is one bottleneck for all people and a decoder for each (`per_class=True`); a LIAE model is a bottleneck that knows
+who is to be shown (`per_class=True`), and one decoder for all. What the options change:
 
 | option | encoder | bottleneck | decoder |
 |---|---|---|---|
@@ -88,15 +88,19 @@ class SAEHDEncoder(Encoder):
         return rms_norm(features.flatten(1), dim=1).view_as(features)
 
 
-class DFBottleneck(Bottleneck):
-    """Two linear layers with nothing between them, which know no class: the decoders do.
+class SAEHDBottleneck(Bottleneck):
+    """Two linear layers with nothing between them: one pair for all classes, as in DF, or one for each, as in LIAE.
+
+    In LIAE the code has two halves, of which the class's own pair makes the first and the first class's pair the second,
+    whoever is to be shown. So the first of two classes is DeepFaceLab's src, for whom its inter_AB makes both halves.
 
     Args:
         in_shape: (c, h, w) of the encoder's features.
         num_classes: how many classes there are.
-        width: numbers between the layers, and channels of the features that come out; DeepFaceLab's ae_dims.
+        width: numbers between the layers; DeepFaceLab's ae_dims. As many channels come out, in LIAE four times as many.
         scale: how much larger the features that come out are, 1 or 2.
         upscale: end in a convolution that doubles the size, so that the linear layers make a quarter of the places.
+        per_class: LIAE, whose decoder is one for all; False: DF, whose decoders are one a class.
         activation: after that convolution, "leaky_relu" or "x_cos_x".
 
     Raises:
@@ -104,8 +108,8 @@ class DFBottleneck(Bottleneck):
         ConfigError: a count is no whole number from 1 up, the scale is not known, or the activation is not.
 
     Example:
-        >>> DFBottleneck((256, 8, 8), num_classes=2).out_shape
-        (256, 16, 16)
+        >>> SAEHDBottleneck((256, 8, 8), num_classes=2, per_class=True).out_shape
+        (1024, 16, 16)
     """
 
     blends = True
@@ -118,73 +122,29 @@ class DFBottleneck(Bottleneck):
         width: int = 256,
         scale: int = 2,
         upscale: bool = True,
+        per_class: bool = False,
         activation: str = "leaky_relu",
     ) -> None:
         super().__init__()
-        check_counts("DFBottleneck", num_classes=num_classes, width=width)
-        self.in_shape = image_shape(in_shape, multiple=1, part="DFBottleneck")
-        self.num_classes = num_classes
-        act = activation_of(activation, "DFBottleneck")
-        self.inter = Inter(self.in_shape, width, width, scale=scale, upscale=upscale, act=act, part="DFBottleneck")
-        self.out_shape = self.inter.out_shape
-        glorot(self)
-
-    def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
-        """Pass the code on, whoever is to be shown."""
-        shown: Features = self.inter(features)
-        return shown
-
-
-class LIAEBottleneck(Bottleneck):
-    """Two halves of a code: one from layers of the class's own, one from those of the first class, whoever is to be shown.
-
-    So the first of two classes is DeepFaceLab's src, for whom its inter_AB makes both halves, and the second its dst.
-
-    Args:
-        in_shape: (c, h, w) of the encoder's features.
-        num_classes: how many classes there are.
-        width: numbers between the linear layers, and a quarter of the channels that come out; DeepFaceLab's ae_dims.
-        scale: how much larger the features that come out are, 1 or 2.
-        upscale: end in a convolution that doubles the size, so that the linear layers make a quarter of the places.
-        activation: after that convolution, "leaky_relu" or "x_cos_x".
-
-    Raises:
-        ShapeError: the sides of the features are odd and would have to be halved.
-        ConfigError: a count is no whole number from 1 up, the scale is not known, or the activation is not.
-
-    Example:
-        >>> LIAEBottleneck((256, 8, 8), num_classes=2, width=64).out_shape
-        (256, 16, 16)
-    """
-
-    blends = True
-
-    def __init__(
-        self,
-        in_shape: Sequence[int],
-        *,
-        num_classes: int,
-        width: int = 256,
-        scale: int = 2,
-        upscale: bool = True,
-        activation: str = "leaky_relu",
-    ) -> None:
-        super().__init__()
-        check_counts("LIAEBottleneck", num_classes=num_classes, width=width)
-        self.in_shape = image_shape(in_shape, multiple=1, part="LIAEBottleneck")
-        self.num_classes = num_classes
-        act = activation_of(activation, "LIAEBottleneck")
+        check_counts("SAEHDBottleneck", num_classes=num_classes, width=width)
+        self.in_shape = image_shape(in_shape, multiple=1, part="SAEHDBottleneck")
+        self.num_classes, self.per_class = num_classes, per_class
+        act = activation_of(activation, "SAEHDBottleneck")
+        out_channels = 2 * width if per_class else width
         inters = [
-            Inter(self.in_shape, width, 2 * width, scale=scale, upscale=upscale, act=act, part="LIAEBottleneck")
-            for _ in range(num_classes)
+            Inter(self.in_shape, width, out_channels, scale=scale, upscale=upscale, act=act, part="SAEHDBottleneck")
+            for _ in range(num_classes if per_class else 1)
         ]
-        self.inters = PerClass(inters)
-        self.out_shape = (4 * width, *inters[0].out_shape[1:])
+        self.inters = (PerClass if per_class else nn.ModuleList)(inters)
+        channels, *sides = inters[0].out_shape
+        self.out_shape = (2 * channels if per_class else channels, *sides)
         glorot(self)
 
     def forward(self, features: Features, label: Label, source: Label | None = None) -> Features:
-        """Show the code as the class; the class seen is not used."""
+        """Show the code as the class, in DF whoever is to be shown; the class seen is not used."""
         shared = self.inters[0](features)
+        if not self.per_class:
+            return shared
         if label.is_floating_point():
             halves = torch.stack([shared, *(own(features) for own in self.inters[1:])], dim=1)
             first = torch.einsum("b n c h w, b n -> b c h w", halves, label.to(halves.dtype))
