@@ -18,6 +18,7 @@ from condswap.parts import (
 )
 from condswap.parts.layers import image_shape
 from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder
+from condswap.types import Shape
 
 Parts: TypeAlias = tuple[Encoder, Bottleneck, Decoder, Discriminator]
 
@@ -31,15 +32,19 @@ def default_parts(image_size: int | Sequence[int], *, num_classes: int, bottlene
     encoder = ConvEncoder((3, height, width), width=channels, stages=stages)
     middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
     decoder = ConvDecoder(middle.out_shape, num_classes=num_classes, width=2 * channels, stages=stages)
-    # From 128 pixels on there is detail to judge, and a discriminator that judges colour, too, was seen to shift it.
-    fine = min(height, width) >= 128
-    discriminator = PatchDiscriminator(
-        decoder.out_shape,
+    return encoder, middle, decoder, default_discriminator(decoder.out_shape, num_classes=num_classes)
+
+
+def default_discriminator(in_shape: Shape, *, num_classes: int) -> Discriminator:
+    """Build the discriminator of `CGAN.default` for pictures of a shape."""
+    shorter = min(in_shape[1:])
+    return PatchDiscriminator(
+        in_shape,
         num_classes=num_classes,
-        stages=min(stages, 3),
-        detail=2.0 if fine else 0.0,
+        stages=2 if shorter < 32 else 3,
+        # From 128 pixels on there is detail to judge, and one that judged colour, too, was seen to shift it.
+        detail=2.0 if shorter >= 128 else 0.0,
     )
-    return encoder, middle, decoder, discriminator
 
 
 def paper_parts(image_size: int | Sequence[int], *, num_classes: int, bottleneck: str) -> Parts:

@@ -237,6 +237,16 @@ def test_another_resolution_than_the_weights_have_is_told(tmp_path):
         load_saehd(model, archi="df-ud", resolution=96)
 
 
+def test_a_code_that_fits_no_square_picture_is_told(tmp_path):
+    files = reference.weights("df", 64)
+    files["inter"]["dense1/weight:0"] = files["inter"]["dense1/weight:0"][:-1]
+    model = reference.folder(tmp_path, files)
+    with pytest.raises(ShapeError, match="dense1/weight:0.*fits no square picture"):
+        load_saehd(model, archi="df")
+    with pytest.raises(ShapeError, match="dense1/weight:0' is f4"):
+        load_saehd(model, archi="df", resolution=64)
+
+
 @pytest.mark.parametrize("resolution", [80, 32, 672, 64.0, True, "64"])
 def test_a_resolution_that_no_model_has_is_refused(resolution, tmp_path):
     model = reference.folder(tmp_path, reference.weights("df-ud", 64))

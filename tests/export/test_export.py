@@ -110,6 +110,7 @@ def test_a_blend_a_number_and_a_source_are_exported(model, tmp_path):
     np.testing.assert_allclose(swapped, wanted.numpy(), rtol=0, atol=1e-5)
     assert float((wanted - face(model, image, {"anna": 0.75, "carl": 0.25}).image).abs().max()) > 1e-3
     assert json.loads(facts(tmp_path / "a.onnx")["source"]) == "bob"
+    assert json.loads(facts(tmp_path / "a.onnx")["to"]) == {"anna": 0.75, "carl": 0.25}
 
 
 @pytest.mark.parametrize("archi", ["df-udt", "liae-ud", "df"])

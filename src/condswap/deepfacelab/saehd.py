@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from condswap.assembly import default_discriminator
 from condswap.cgan import CGAN
 from condswap.deepfacelab.archi import Archi
 from condswap.deepfacelab.folder import ModelFolder, find_model
 from condswap.deepfacelab.layers import BIAS, WEIGHT, Layer, layers, ours, their_shapes
 from condswap.errors import ConfigError, DataError, ShapeError
-from condswap.parts import PatchDiscriminator
 from condswap.safe_pickle import Array
 
 _Weights = Mapping[str, Mapping[str, Array]]
+_MOST_NAMED = 200  # more than any network's file has weights
 
 
 def load_saehd(
@@ -59,13 +60,15 @@ def load_saehd(
     files = {file: found.weights(file) for file in network.files}
     _check_names(found, network, files)
     sizes = _sizes(network, files)
-    side = resolution if resolution is not None else options.get("resolution", _side(network, files, sizes["e"]))
+    side = options.get("resolution") if resolution is None else resolution
+    if side is None:
+        side = _side(found, network, files, sizes["e"])
     with torch.device("meta"):  # a file can state more than there is room for
         encoder, bottleneck, decoder = network.build(network.check_resolution(side), **sizes)
     parts = {"encoder": encoder, "bottleneck": bottleneck, "decoder": decoder}
     state = {f"{role}.{key}": weight for role, part in parts.items() for key, weight in part.state_dict().items()}
     _check_shapes(found, f"{network} of {side} pixels", files, layers(network), state)
-    discriminator = PatchDiscriminator(decoder.out_shape, num_classes=2)
+    discriminator = default_discriminator(decoder.out_shape, num_classes=2)
     model = CGAN(encoder, bottleneck, decoder, discriminator, classes=classes, masked_input=False)
     model.generator.load_state_dict(_state(found, network, files), assign=True)
     model.history = _history(network, facts)
@@ -99,7 +102,8 @@ def _check_names(found: ModelFolder, network: Archi, files: _Weights) -> None:
         path = found.file(f"{file}.npy").name
         for what, which in (("lacks", names - set(files[file])), ("has, unknown to it,", set(files[file]) - names)):
             if which:
-                faults.append(f"{path} {what} {', '.join(map(_quoted, sorted(which)))}")
+                more = f" and {len(which) - _MOST_NAMED} more" if len(which) > _MOST_NAMED else ""
+                faults.append(f"{path} {what} {', '.join(map(_quoted, sorted(which)[:_MOST_NAMED]))}{more}")
     if faults:
         deep = f"down5/conv1/{WEIGHT}" in files["encoder"]
         interleaved = f"out_conv1/{WEIGHT}" in files[network.files[-1]]
@@ -135,12 +139,17 @@ def _sizes(network: Archi, files: _Weights) -> dict[str, int]:
     return sizes
 
 
-def _side(network: Archi, files: _Weights, e: int) -> int | None:
-    """Tell the side of the pictures from the first linear layer, None where it fits none."""
-    shape = files[network.files[1]][f"dense1/{WEIGHT}"].shape
-    places = shape[0] / (8 * e) if shape and e else 0.0
-    side = math.isqrt(int(places))
-    return side << network.halvings if side**2 == places else None
+def _side(found: ModelFolder, network: Archi, files: _Weights, e: int) -> int:
+    """Tell the side of the pictures from the first linear layer, which has a row for each number of the code."""
+    file, name = network.files[1], f"dense1/{WEIGHT}"
+    shape = files[file][name].shape
+    side = math.isqrt(shape[0] // (8 * e)) if shape and e else 0
+    if not side or shape[0] != 8 * e * side**2:
+        raise ShapeError(
+            f"{found.file(file).name}.npy {name!r} is {shape}, which fits no square picture behind an encoder of width {e}; "
+            "are all files of one model? Or give the resolution"
+        )
+    return side << network.halvings
 
 
 def _check_shapes(

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from condswap.errors import ConfigError
-from condswap.export.graphs import DfmGraph, OnnxGraph
+from condswap.export.graphs import DfmGraph, Known, OnnxGraph
 from condswap.files import write_atomically
 from condswap.generator import AnyLabel, AnySource, Generator
-from condswap.roles import Stranger
 
 OPSET, IR = 16, 8  # the newest that onnxruntime 1.11 reads, to which live applications are pinned
 TOLERANCE = 1e-5
@@ -32,7 +31,7 @@ def export_onnx(
 ) -> None:
     """Write an ONNX file that shows pictures as one target; see `CGAN.export_onnx`."""
     graph = OnnxGraph(generator, to=to, source=source)
-    told = _told(generator, to, source, model_id, layout="NCHW RGB")
+    told = _told(graph, model_id, layout="NCHW RGB")
     inputs = {"image": generator.encoder.in_shape}
     write_atomically(path, lambda file: file.write_bytes(_onnx(graph, inputs, outputs=("swapped", "mask"), told=told)))
 
@@ -53,26 +52,26 @@ def export_dfm(
     channels, height, width = generator.encoder.in_shape
     inputs = {"in_face:0": (height, width, channels)}
     outputs = ("out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0")
-    told = _told(generator, to, source, model_id, layout="NHWC BGR")
+    told = _told(graph, model_id, layout="NHWC BGR")
     scalar = "morph_value:0" if morph else None
     write_atomically(
         path, lambda file: file.write_bytes(_onnx(graph, inputs, outputs=outputs, told=told, scalar=scalar))
     )
 
 
-def _told(
-    generator: Generator, to: AnyLabel, source: AnySource | None, model_id: str, *, layout: str
-) -> dict[str, str]:
+def _told(graph: OnnxGraph | DfmGraph, model_id: str, *, layout: str) -> dict[str, str]:
     """Say in the file what it is."""
+    classes = graph.one.generator.classes
 
-    def named(label: Any) -> Any:
-        return generator.classes[label] if isinstance(label, int) else label
+    def named(label: Known | None) -> Any:
+        if not isinstance(label, Tensor):
+            return None if label is None else classes[label]
+        return {name: weight for name, weight in zip(classes, label[0].tolist(), strict=True) if weight}
 
-    seen = "a stranger" if isinstance(source, Stranger) else source
     return {
-        "classes": json.dumps(list(generator.classes)),
-        "to": json.dumps(named(to)),
-        "source": json.dumps(named(seen)),
+        "classes": json.dumps(list(classes)),
+        "to": json.dumps(named(graph.one.target)),
+        "source": json.dumps("a stranger" if graph.one.count else named(graph.one.source)),
         "range": "[0, 1]",
         "layout": layout,
         "model_id": model_id,

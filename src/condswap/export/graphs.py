@@ -16,6 +16,9 @@ from condswap.parts import PerClass
 from condswap.roles import Face, Stranger
 from condswap.types import Features, Image, Label, Mask
 
+Known: TypeAlias = int | Tensor
+"""A label that is known when a file is written: a class, or the weights of all, (1, n)."""
+
 
 class OnnxGraph(nn.Module):
     """A picture (b, 3, h, w), RGB in [0, 1], to the picture as the target, as the decoder paints it, and its mask."""
@@ -67,7 +70,7 @@ class _Target(nn.Module):
         # Of two people the other one wears the target's face.
         self.others = [number for number, share in enumerate(self.weights(self.target)[0].tolist()) if not share]
         known = None if source is None or isinstance(source, Stranger) else self._resolved(source)
-        self.source: _Known | None = known
+        self.source: Known | None = known
         self.count = 0  # pictures that the stranger was measured on
         if isinstance(source, Stranger):
             self.generator.check_stranger(source)
@@ -75,11 +78,11 @@ class _Target(nn.Module):
             self.register_buffer("square", source.square.cpu().float())
             self.count = source.count
 
-    def _resolved(self, label: AnyLabel) -> "_Known":
+    def _resolved(self, label: AnyLabel) -> Known:
         found = self.generator.resolve(label, torch.zeros(1, *self.generator.encoder.in_shape))
         return found if found.is_floating_point() else int(found[0])
 
-    def seen(self, features: Features) -> "_Known":
+    def seen(self, features: Features) -> Known:
         """Tell whom the picture is of, to show it as that: the class that was given, or else the model's guess.
 
         Raises:
@@ -98,13 +101,13 @@ class _Target(nn.Module):
             f"as whom to take the person in the picture: source= one of {', '.join(generator.classes[:20])}"
         )
 
-    def weights(self, label: "_Known") -> Label:
+    def weights(self, label: Known) -> Label:
         """Give a label as weights of all classes, (b, n) or (1, n)."""
         if isinstance(label, Tensor):
             return label
         return functional.one_hot(torch.tensor([label]), len(self.generator.classes)).float()
 
-    def show(self, features: Features, label: "_Known") -> Face:
+    def show(self, features: Features, label: Known) -> Face:
         """Show features as a class or a blend."""
         with _only(self.generator, label):
             source: Label | Stranger | None = None
@@ -115,17 +118,14 @@ class _Target(nn.Module):
             return self.generator.show(features, _spread(label, features), source)
 
 
-_Known: TypeAlias = int | Tensor
-
-
-def _spread(label: _Known, features: Features) -> Label:
+def _spread(label: Known, features: Features) -> Label:
     """Give a label a picture."""
     batch = features.shape[0]
     return label.expand(batch, -1) if isinstance(label, Tensor) else torch.full((batch,), label)
 
 
 @contextmanager
-def _only(generator: Generator, label: _Known) -> Iterator[None]:
+def _only(generator: Generator, label: Known) -> Iterator[None]:
     """Let networks of one class each know which one is shown."""
     banks = [module for module in generator.modules() if isinstance(module, PerClass)]
     for bank in banks:
