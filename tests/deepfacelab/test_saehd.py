@@ -215,6 +215,19 @@ def test_every_misshaped_weight_is_named_and_no_other(archi, tmp_path):
             assert str(caught.value).count("is f4") == 1, name
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (0, 0, 0, 0), (1, 1, 1, 1, 1), (2, 2), (10**6,)])
+@pytest.mark.parametrize("kind", ["float32", "int8"])
+def test_a_weight_of_any_shape_and_kind_is_refused(shape, kind, tmp_path):
+    whole = reference.weights("liae-ud", 64)
+    for file, named in whole.items():
+        for name in named:
+            files = {**whole, file: {**named, name: np.zeros(shape, kind)}}
+            reference.folder(tmp_path, files, prefix="")
+            with pytest.raises(ShapeError) as caught:
+                load_saehd(tmp_path, archi="liae-ud")
+            assert name in str(caught.value)
+
+
 def test_a_weight_that_is_no_number_is_named(tmp_path):
     files = reference.weights("df", 64)
     files["inter"]["dense2/bias:0"][3] = np.nan
