@@ -6,7 +6,8 @@
 Without FACES on toy faces, where the exact swap is known: four people are trained, the fifth and the sixth are the
 strangers. With FACES, one folder of aligned 128 px faces a person in the order of their video, the last person of
 `--people` is the stranger, and the last clip of everybody with more than one clip is left out of training: those are the
-known people in new light. Prints tables (Markdown). The model is kept in the folder and used again.
+known people in new light. "Live" is what a DFM gives, which is given no mask. Prints tables (Markdown). The model is kept
+in the folder and used again.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from torch.utils.data import Subset, default_collate
 from condswap import CGAN, FaceFolder, ToyFaces, Trainer, TrainerConfig
 from condswap.data import Augmentation, find_clips
 from condswap.evaluation import load_identity
+from condswap.export.graphs import DfmGraph
 from condswap.losses import blur_mask, masked_mean, ssim
 
 FRAMES = (1, 4, 32)  # of a stranger
@@ -42,6 +44,13 @@ def paste(image, shown, mask):
     """Put a face into the whole picture, inside its softened mask."""
     shown = F.interpolate(shown, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
     return torch.lerp(image, shown, blur_mask(mask, fraction=0.04))
+
+
+def live(graph, image, big):
+    """Do what a live application does with a DFM: no mask is known, and the smaller of the two that it gives is used."""
+    before, shown, mask = (one.movedim(-1, 1) for one in graph(image.movedim(1, -1).flip(-1)))
+    both = F.interpolate(torch.minimum(before, mask), size=big.shape[2:], mode="bilinear")
+    return paste(big, shown.flip(1), both)
 
 
 def scores(identity, composite, means, source, to):
@@ -169,6 +178,15 @@ def real(given):
                         with torch.no_grad():
                             shown = model.generator(image, target, source, mask).image
                         figures.append(scores(identity, paste(big, shown, big_mask), means, seen, target))
+            rows.append((name, average(figures)))
+        for name, source in (("live: not told", None), ("live: stranger, 32 frames", model.stranger(frames[:32]))):
+            figures = []
+            for to in range(len(names) - 1):
+                if to != person:
+                    seen, target = (torch.full((len(tested),), one) for one in (person, to))
+                    with torch.no_grad():
+                        composite = live(DfmGraph(model.generator, to=to, source=source), image, big)
+                    figures.append(scores(identity, composite, means, seen, target))
             rows.append((name, average(figures)))
         table(f"{names[person]}, {'a stranger' if own is None else 'a known person in a new clip'}", rows)
 
