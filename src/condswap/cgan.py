@@ -395,7 +395,7 @@ class CGAN(nn.Module):
                 target.
 
         Raises:
-            ConfigError: as `export_onnx`, or a part that cannot blend was to morph, or the model cannot guess whom it sees.
+            ConfigError: as `export_onnx`, or a part that cannot blend was to morph.
             DataError: there is no such class, or the disk refuses.
         """
         model_id = pretrained.model_id(self.state_dict())

@@ -11,7 +11,17 @@ import saehd_reference
 import torch
 from torch import nn
 
-from condswap import CGAN, ConfigError, ConvEncoder, CrossAttentionBottleneck, DataError, Decoder, MLPDiscriminator
+from condswap import (
+    CGAN,
+    ConfigError,
+    ConvDecoder,
+    ConvEncoder,
+    CrossAttentionBottleneck,
+    DataError,
+    Decoder,
+    MLPBottleneck,
+    MLPDiscriminator,
+)
 from condswap.deepfacelab import load_saehd
 from condswap.export.files import DIGITAL_SOURCE_TYPE
 from condswap.pretrained import read_config
@@ -338,14 +348,29 @@ def test_the_model_is_left_as_it_was(model, tmp_path):
     model.eval()
 
 
-def test_whoever_cannot_be_guessed_has_to_be_told(tmp_path):
-    three = CGAN.paper(64, classes=["anna", "bob", "carl"])
-    with pytest.raises(ConfigError, match="source= one of anna, bob, carl"):
-        three.export_dfm(tmp_path / "a.dfm", to="anna")
+def test_where_the_model_cannot_guess_the_face_as_it_was_is_that_of_all_others_alike(tmp_path):
+    torch.manual_seed(0)
+    encoder = ConvEncoder((3, 32, 32), width=4, stages=2)
+    bottleneck = MLPBottleneck(encoder.out_shape, num_classes=3, width=8, normalisation="none")
+    decoder = ConvDecoder(bottleneck.out_shape, num_classes=3, width=4, stages=2)
+    judge = MLPDiscriminator(decoder.out_shape, num_classes=3, width=2)
+    three = CGAN(encoder, bottleneck, decoder, judge, classes=["anna", "bob", "carl"]).eval()
+    three.export_dfm(tmp_path / "a.dfm", to="bob")
+    image = torch.rand(2, 3, 32, 32)
+    before, _, mask = session(tmp_path / "a.dfm").run(None, {"in_face:0": image.movedim(1, -1).flip(-1).numpy()})
+    wanted = face(three, image, {"anna": 0.5, "carl": 0.5}).mask.movedim(1, -1).numpy()
+    np.testing.assert_allclose(before, wanted, rtol=0, atol=1e-5)
+    assert np.abs(before - mask).max() > 1e-4
+
+
+def test_whole_labels_cannot_morph(tmp_path):
     files = saehd_reference.weights("df", SIZE)
     two = load_saehd(saehd_reference.folder(tmp_path / "df", files), archi="df")
     with pytest.raises(ConfigError, match="SAEHDDecoder takes whole labels only"):
         two.export_dfm(tmp_path / "a.dfm", to="src", morph=True)
+    two.add_class("third")
+    two.export_dfm(tmp_path / "a.dfm", to="third")
+    assert session(tmp_path / "a.dfm").get_inputs()[0].shape[1:] == [SIZE, SIZE, 3]
 
 
 def test_a_missing_package_is_named_with_the_extra(model, tmp_path, monkeypatch):

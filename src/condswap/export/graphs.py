@@ -10,7 +10,6 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from condswap.errors import ConfigError
 from condswap.generator import AnyLabel, AnySource, Generator
 from condswap.parts import PerClass
 from condswap.roles import Face, Stranger
@@ -67,7 +66,6 @@ class _Target(nn.Module):
         super().__init__()
         self.generator = copy.deepcopy(generator).cpu().float().eval().requires_grad_(False)
         self.target = self._resolved(to)
-        # Of two people the other one wears the target's face.
         self.others = [number for number, share in enumerate(self.weights(self.target)[0].tolist()) if not share]
         known = None if source is None or isinstance(source, Stranger) else self._resolved(source)
         self.source: Known | None = known
@@ -83,23 +81,24 @@ class _Target(nn.Module):
         return found if found.is_floating_point() else int(found[0])
 
     def seen(self, features: Features) -> Known:
-        """Tell whom the picture is of, to show it as that: the class that was given, or else the model's guess.
+        """Tell whom the picture is of, to show it as that.
 
-        Raises:
-            ConfigError: it was not given, and the model cannot guess.
+        It is the class that was given, or the model's guess. Where a model cannot guess it is all other classes alike, the
+        other one of two; and the target itself where there is no other one, or several that cannot be blended.
         """
         if self.source is not None:
             return self.source
-        generator = self.generator
-        guess = generator.bottleneck.guess(features) if generator.decoder.blends else None
+        blends = self.generator.bottleneck.blends and self.generator.decoder.blends
+        guess = self.generator.bottleneck.guess(features) if blends else None
         if guess is not None:
             return guess
         if len(self.others) == 1:
             return self.others[0]
-        raise ConfigError(
-            "the mask of the face as it was is painted as one of the classes, and this model cannot guess whom it sees; say "
-            f"as whom to take the person in the picture: source= one of {', '.join(generator.classes[:20])}"
-        )
+        if not blends or not self.others:
+            return self.target
+        share = torch.zeros(1, len(self.generator.classes))
+        share[0, self.others] = 1 / len(self.others)
+        return share
 
     def weights(self, label: Known) -> Label:
         """Give a label as weights of all classes, (b, n) or (1, n)."""
