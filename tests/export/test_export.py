@@ -300,6 +300,10 @@ class Part(Decoder):
             features = features * 2
         if self.fault == "chunks":
             features = torch.cat(features.chunk(2, dim=1)[::-1], dim=1)
+        if self.fault == "steep":
+            features = features * 1e3
+        if self.fault == "no number":
+            features = features - features.sum() * torch.inf
         return self.conv(features).sigmoid()
 
 
@@ -314,7 +318,8 @@ def with_part(fault: str) -> CGAN:
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("draws", "another swapped"),
+        ("draws", "something else than the model"),
+        ("no number", "by up to nan"),
         ("fixes the batch", r"x\.shape\[0\]"),
         ("asks", "tensors alone"),
         ("chunks", "slices in place of chunk"),
@@ -335,6 +340,18 @@ def test_a_part_of_ones_own_is_exported(tmp_path):
     swapped, mask = session(tmp_path / "a.onnx").run(None, {"image": image.numpy()})
     np.testing.assert_allclose(swapped, face(made.eval(), image, "anna").image.numpy(), rtol=0, atol=1e-5)
     assert mask.min() == 1  # a decoder without a mask paints face all over
+
+
+def test_a_network_that_single_precision_does_not_hold_is_held_against_double(tmp_path):
+    torch.manual_seed(0)
+    made = with_part("steep").eval()
+    made.export_onnx(tmp_path / "a.onnx", to="anna")
+    image = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    swapped, _ = session(tmp_path / "a.onnx").run(None, {"image": image.numpy()})
+    ours = face(made, image, "anna").image
+    exact = face(made.double(), image.double(), "anna").image
+    assert float((ours - exact).abs().max()) > 1e-5
+    assert np.abs(swapped - exact.numpy()).max() < 1e-3
 
 
 def test_the_model_is_left_as_it_was(model, tmp_path):
