@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from condswap.errors import ConfigError
 from condswap.export.graphs import DfmGraph, Known, OnnxGraph
+from condswap.export.older import older
 from condswap.files import write_atomically
 from condswap.generator import AnyLabel, AnySource, Generator
 
@@ -100,7 +101,6 @@ def _onnx(
     _check_size(graph)
     try:
         import onnx
-        import onnx.version_converter
         import onnxruntime  # type: ignore[import-untyped]
         import onnxscript  # noqa: F401 (torch.onnx needs it)
     except ImportError as error:
@@ -126,8 +126,7 @@ def _onnx(
                 dynamic_shapes=tuple(dims),
                 verbose=False,
             )
-            model = onnx.version_converter.convert_version(program.model_proto, OPSET)
-            _without_new_attributes(model)
+            model = older(program.model_proto, OPSET)
             model.ir_version = IR
             model.producer_name = "condswap"
             onnx.helper.set_model_props(model, dict(told))
@@ -135,7 +134,7 @@ def _onnx(
         except Exception as error:  # the exporters raise what they like, for parts of anybody's
             raise ConfigError(
                 f"the model cannot be written as ONNX of opset {OPSET}: {_reason(error)}; a part of your own has to compute "
-                "with tensors alone, by operations that are that old (slices in place of chunk, for instance)"
+                "with tensors alone, by operations that are that old"
             ) from error
     data: bytes = model.SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -196,16 +195,6 @@ def _apart(some: Sequence[Tensor], others: Sequence[Tensor]) -> float:
         return math.inf
     largest = [(one - other).abs().max().double() for one, other in zip(some, others, strict=True)]
     return float(torch.stack(largest).max())
-
-
-def _without_new_attributes(model: Any) -> None:
-    """Take away what the converter leaves behind from opset 18: an attribute that says what is so anyway."""
-    for node in model.graph.node:
-        kept = [
-            one for one in node.attribute if one.name != "noop_with_empty_axes" or node.op_type == "ReduceSum" or one.i
-        ]
-        del node.attribute[:]
-        node.attribute.extend(kept)
 
 
 def _reason(error: BaseException) -> str:
