@@ -45,5 +45,9 @@ def _without_splits(graph: Any, onnx: Any) -> None:
             )
             nodes.append(onnx.helper.make_node("Slice", [node.input[0], *bounds], [output]))
             start = end
+    used = {name for node in nodes for name in node.input}
+    sizes = {name for node in graph.node if node.op_type == "Split" for name in node.input[1:]} - used
+    for tensor in [one for one in graph.initializer if one.name in sizes]:
+        graph.initializer.remove(tensor)
     del graph.node[:]
     graph.node.extend(nodes)
