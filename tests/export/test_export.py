@@ -326,7 +326,7 @@ def with_part(fault: str) -> CGAN:
         ("asks", "tensors alone"),
     ],
 )
-def test_a_part_that_cannot_be_exported_is_refused_and_nothing_is_written(fault, told, tmp_path, capfd):
+def test_a_part_that_cannot_be_exported_is_refused_and_nothing_is_written(fault, told, tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"old")
     with pytest.raises(ConfigError, match=told):
         with_part(fault).export_onnx(tmp_path / "a.onnx", to="anna")

@@ -45,7 +45,7 @@ def _add_doctor(added: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     doctor.add_argument("faces", type=Path, metavar="FACES", help="what `condswap train` takes")
     doctor.add_argument("--size", type=_count, default=64, help="the side of the pictures in training (default: 64)")
-    doctor.add_argument("--classes", metavar="NAME,NAME", help="the people to look at (default: all)")
+    doctor.add_argument("--classes", type=_names, metavar="NAME,NAME", help="the people to look at (default: all)")
     doctor.add_argument(
         "--identity",
         metavar="FILE",
@@ -75,7 +75,9 @@ def _add_train(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     train.add_argument("--size", type=_count, default=64, help="the side of the model's pictures (default: 64)")
     train.add_argument("--steps", type=_count, default=4000, help="steps of training, in all (default: 4000)")
     train.add_argument("--batch-size", type=_count, default=8, help="pictures a step (default: 8)")
-    train.add_argument("--classes", metavar="NAME,NAME", help="the people to take, in this order (default: all)")
+    train.add_argument(
+        "--classes", type=_names, metavar="NAME,NAME", help="the people to take, in this order (default: all)"
+    )
     train.add_argument("--bottleneck", choices=["cross_attention", "mlp"], default="cross_attention")
     train.add_argument(
         "--identity",
@@ -102,7 +104,9 @@ def _add_pack(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     pack.add_argument("faces", type=Path, metavar="FACES", help="what `condswap train` takes")
     pack.add_argument("file", type=Path, metavar="FILE.safetensors", help="the file to write")
     pack.add_argument("--size", type=_count, default=128, help="the side of the pictures (default: 128)")
-    pack.add_argument("--classes", metavar="NAME,NAME", help="the people to take, in this order (default: all)")
+    pack.add_argument(
+        "--classes", type=_names, metavar="NAME,NAME", help="the people to take, in this order (default: all)"
+    )
     pack.set_defaults(run=commands.pack, go_on="nothing was written; run the same command again")
 
 
@@ -181,7 +185,9 @@ def _add_import_dfl(added: "argparse._SubParsersAction[argparse.ArgumentParser]"
     import_dfl.add_argument("--archi", help="the architecture, such as liae-ud (default: what data.dat says)")
     import_dfl.add_argument("--resolution", type=_count, help="the side of the pictures (default: what data.dat says)")
     import_dfl.add_argument("--name", help="of the model, where there are several in DIR")
-    import_dfl.add_argument("--classes", metavar="NAME,NAME", help="what to call src and dst (default: src,dst)")
+    import_dfl.add_argument(
+        "--classes", type=_names, metavar="NAME,NAME", help="what to call src and dst (default: src,dst)"
+    )
     import_dfl.set_defaults(run=commands.import_dfl, go_on="nothing was written; run the same command again")
 
 
@@ -203,6 +209,10 @@ def _export_file(text: str) -> Path:
     if path.suffix not in (".onnx", ".dfm"):
         raise argparse.ArgumentTypeError(f"{text!r} ends neither in .onnx nor in .dfm")
     return path
+
+
+def _names(text: str) -> list[str] | None:
+    return text.split(",") if text else None
 
 
 def _count(text: str) -> int:

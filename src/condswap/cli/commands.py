@@ -19,7 +19,7 @@ def doctor(given: argparse.Namespace) -> int:
     found = examine(
         given.faces,
         image_size=given.size,
-        classes=_names(given.classes),
+        classes=given.classes,
         identity=load_identity(given.identity) if given.identity else None,
     )
     sys.stdout.write(found.to_text())
@@ -42,7 +42,7 @@ def train(given: argparse.Namespace) -> None:
         image_size=given.size,
         steps=given.steps,
         batch_size=given.batch_size,
-        classes=_names(given.classes),
+        classes=given.classes,
         bottleneck=given.bottleneck,
         identity=given.identity,
         seed=given.seed,
@@ -61,7 +61,7 @@ def pack(given: argparse.Namespace) -> None:
     """Put faces into one file."""
     from condswap.data import PackedFaces, pack
 
-    left_out = pack(given.faces, given.file, image_size=given.size, classes=_names(given.classes))
+    left_out = pack(given.faces, given.file, image_size=given.size, classes=given.classes)
     for path, reason in left_out:
         sys.stderr.write(f"left out {path}: {reason}\n")
     data = PackedFaces(given.file)
@@ -133,7 +133,7 @@ def import_dfl(given: argparse.Namespace) -> None:
     """Open a model of DeepFaceLab's and save it as one of ours."""
     from condswap.deepfacelab import load_saehd
 
-    classes = _names(given.classes) or ["src", "dst"]
+    classes = given.classes or ["src", "dst"]
     model = load_saehd(given.folder, archi=given.archi, resolution=given.resolution, name=given.name, classes=classes)
     model.save_pretrained(given.out)
     said = ", ".join(f"{name}: {value}" for name, value in model.history.items())
@@ -141,7 +141,3 @@ def import_dfl(given: argparse.Namespace) -> None:
         f"{said}; {model.image_shape[1]} px\n"
         f'The model: CGAN.from_pretrained("{given.out}"), whose swap to {model.classes[0]!r} is what DeepFaceLab merges\n'
     )
-
-
-def _names(text: str | None) -> list[str] | None:
-    return text.split(",") if text else None

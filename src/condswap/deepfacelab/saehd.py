@@ -57,9 +57,10 @@ def load_saehd(
     facts = found.facts() if archi is None or resolution is None else {}
     options = facts.get("options", {})
     network = _network(found, archi, options)
+    wanted = layers(network)
     files = {file: found.weights(file) for file in network.files}
-    _check_names(found, network, files)
-    sizes = _sizes(network, files)
+    _check_names(found, network, files, wanted)
+    sizes = _sizes(network, files, wanted)
     side = options.get("resolution") if resolution is None else resolution
     if side is None:
         side = _side(found, network, files, sizes["e"])
@@ -67,10 +68,10 @@ def load_saehd(
         encoder, bottleneck, decoder = network.build(network.check_resolution(side), **sizes)
     parts = {"encoder": encoder, "bottleneck": bottleneck, "decoder": decoder}
     state = {f"{role}.{key}": weight for role, part in parts.items() for key, weight in part.state_dict().items()}
-    _check_shapes(found, f"{network} of {side} pixels", files, layers(network), state)
+    _check_shapes(found, f"{network} of {side} pixels", files, wanted, state)
     discriminator = default_discriminator(decoder.out_shape, num_classes=2)
     model = CGAN(encoder, bottleneck, decoder, discriminator, classes=classes, masked_input=False)
-    model.generator.load_state_dict(_state(found, network, files), assign=True)
+    model.generator.load_state_dict(_state(found, files, wanted), assign=True)
     model.history = _history(network, facts)
     return model.eval()
 
@@ -92,10 +93,10 @@ def _network(found: ModelFolder, archi: str | None, options: Mapping[str, Any]) 
     return network
 
 
-def _check_names(found: ModelFolder, network: Archi, files: _Weights) -> None:
+def _check_names(found: ModelFolder, network: Archi, files: _Weights, wanted: Sequence[Layer]) -> None:
     """Refuse files that lack a weight of the network, or have one more."""
     needed: dict[str, set[str]] = {file: set() for file in network.files}
-    for layer in layers(network):
+    for layer in wanted:
         needed[layer.file] |= {f"{layer.theirs}/{WEIGHT}", f"{layer.theirs}/{BIAS}"}
     faults = []
     for file, names in needed.items():
@@ -114,9 +115,9 @@ def _check_names(found: ModelFolder, network: Archi, files: _Weights) -> None:
         raise DataError(f"the weights in {found.path} are not those of {network}: {'; '.join(faults)}; {cure}")
 
 
-def _sizes(network: Archi, files: _Weights) -> dict[str, int]:
+def _sizes(network: Archi, files: _Weights, wanted: Sequence[Layer]) -> dict[str, int]:
     """Tell DeepFaceLab's four numbers from the shapes: what most of the weights that show a number say it is."""
-    first, second = (layer.theirs for layer in layers(network)[:2])
+    first, second = (layer.theirs for layer in wanted[:2])
     inter, decoder = network.files[1], network.files[-1]
     last = 3 if network.deep else 2
     mask, channels = (f"upscalem{last + 1}", 4) if network.interleaved else (f"upscalem{last}", 8)
@@ -170,11 +171,11 @@ def _check_shapes(
         )
 
 
-def _state(found: ModelFolder, network: Archi, files: dict[str, dict[str, Array]]) -> dict[str, Tensor]:
+def _state(found: ModelFolder, files: dict[str, dict[str, Array]], wanted: Sequence[Layer]) -> dict[str, Tensor]:
     """Turn all weights into ours; the files are used up."""
     state: dict[str, Tensor] = {}
     broken = []
-    for layer in layers(network):
+    for layer in wanted:
         names = [f"{layer.theirs}/{which}" for which in (WEIGHT, BIAS)]
         weight, bias = (files[layer.file].pop(name).tensor().float() for name in names)
         for name, tensor in zip(names, (weight, bias), strict=True):

@@ -71,18 +71,18 @@ class SAEHDEncoder(Encoder):
         self.convs = nn.ModuleList(
             nn.Conv2d(narrow, wide, 5, stride=2, padding=2) for narrow, wide in zip(widths, widths[1:], strict=False)
         )
-        ends = {0: width, len(times) - 1: 8 * width} if deep else {}
-        self.blocks = nn.ModuleDict({str(stage): Residual(wide, self.act) for stage, wide in ends.items()})
+        refined = (0, len(times) - 1) if deep else ()
+        self.blocks = nn.ModuleList(
+            Residual(wide, self.act) if stage in refined else nn.Identity() for stage, wide in enumerate(widths[1:])
+        )
         glorot(self)
 
     def forward(self, image: Image) -> Features:
         """Encode images in [0, 1]."""
         check_image(image, self.in_shape, "SAEHDEncoder")
         features = image
-        for stage, conv in enumerate(self.convs):
-            features = self.act(conv(features), OUTSIDE)
-            if str(stage) in self.blocks:
-                features = self.blocks[str(stage)](features)
+        for conv, block in zip(self.convs, self.blocks, strict=True):
+            features = block(self.act(conv(features), OUTSIDE))
         if not self.pixel_norm:
             return features
         return rms_norm(features.flatten(1), dim=1).view_as(features)
