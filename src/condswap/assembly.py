@@ -81,7 +81,7 @@ def check_config(config: Mapping[str, Any], *, newest: int) -> None:
         )
     needed = {"classes", "masked_input", "encoder", "bottleneck", "decoder", "discriminator", "objective"}
     missing = sorted(needed - set(config))
-    unknown = sorted(set(config) - needed - {"condswap", "weights", "training"})
+    unknown = sorted(set(config) - needed - {"condswap", "weights", "training", "template"})
     if missing or unknown:
         raise ConfigError(
             f"the config lacks {missing} and has {unknown} that are not known here; was it edited or cut off?"

@@ -17,6 +17,7 @@ from condswap.losses import blur_mask
 from condswap.model_card import model_card
 from condswap.objective import Objective
 from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder, Stranger
+from condswap.templates import Template
 from condswap.types import Image, Mask, Shape
 
 FORMAT = 1  # of config.json; raised when an older condswap could not read a new file
@@ -67,6 +68,7 @@ class CGAN(nn.Module):
         self.discriminator = discriminator
         self.objective = objective or Objective()
         self.history: dict[str, str | int | float] = {}  # how it was trained, for the model card
+        self.template: Template | None = None  # how its faces are cut out; None where nobody said
 
     @classmethod
     def default(
@@ -246,6 +248,8 @@ class CGAN(nn.Module):
             masked_input=config["masked_input"],
         )
         model.history = check_history(config.get("training", {}))
+        if config.get("template") is not None:
+            model.template = Template.from_config(config["template"])
         return model
 
     def save_pretrained(self, folder: str | Path, *, consent: str | None = None, license: str | None = None) -> None:
@@ -275,7 +279,8 @@ class CGAN(nn.Module):
             license=license,
             repo_id=repo_id,
         )
-        described = {**config, "training": self.history}
+        template = self.template and self.template.config()
+        described = {**config, "template": template, "training": self.history}
         pretrained.save(folder, config=described, tensors=self.state_dict(), card=card)
 
     @classmethod

@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from condswap.errors import HubError
 
+_NETWORKS = (".onnx", ".task")  # how the names of files end that are no repositories
+
 __all__ = ["fetch", "publish"]
 
 
@@ -89,6 +91,35 @@ def fetch(
                 "Check the id, revision= and subfolder="
             )
     return snapshot / folder
+
+
+def find_file(given: str | Path, *, unnamed: str = "model.onnx") -> Path:
+    """Give the path of a file: the path itself, or what was fetched from the Hub under that name.
+
+    Args:
+        given: a path, `"user/name"` on the Hub, or `"user/name/file.onnx"`. What is there as a file goes first; a path that is
+            no file, such as `"./net.onnx"` or `"net.onnx"`, is given back as it is.
+        unnamed: the file of a repository where none is named.
+
+    Raises:
+        HubError: it can only be meant as a file on the Hub and cannot be fetched.
+
+    Example:
+        >>> find_file("no-such.onnx").name
+        'no-such.onnx'
+    """
+    path = Path(given).expanduser()
+    name = str(given)
+    words = name.split("/")
+    names_a_file = bool(path.suffix) and (len(words) > 2 or path.suffix.lower() in _NETWORKS)
+    local = isinstance(given, Path) or name.startswith((".", "/", "~")) or "\\" in name
+    if path.exists() or local or len(words) < (3 if names_a_file else 2) or (len(words) > 2 and not names_a_file):
+        return path
+    repo_id, file = "/".join(words[:2]), "/".join(words[2:]) or unnamed
+    try:
+        return fetch(repo_id, files=[file]) / file
+    except HubError as error:
+        raise HubError(f"{name} is no file here, and {file} is not to be had from the Hub: {error}") from error
 
 
 def publish(

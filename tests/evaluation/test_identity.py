@@ -180,7 +180,7 @@ class TestLoad:
         "given", ["no.onnx", "./no/such.onnx", "/no/such.onnx", "no/such.onnx", Path("no/such"), "no"]
     )
     def test_a_file_that_is_not_there_is_refused_and_nobody_is_asked(self, given, monkeypatch):
-        monkeypatch.setattr("condswap.evaluation.identity.fetch", lambda *_, **__: pytest.fail("asked the Hub"))
+        monkeypatch.setattr("condswap.hub.fetch", lambda *_, **__: pytest.fail("asked the Hub"))
         with pytest.raises(DataError, match="there is no file"):
             load_identity(given)
 

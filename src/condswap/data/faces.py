@@ -14,6 +14,7 @@ from condswap.data.clips import Changes, Clip, join_stretches, thumbnail
 from condswap.data.layout import Found
 from condswap.data.reading import Decoded, decode, for_all
 from condswap.errors import ConfigError, DataError
+from condswap.templates import Template
 from condswap.types import Batch, Item
 
 
@@ -28,6 +29,8 @@ class Face(NamedTuple):
     row: int = -1
     """Of its pixels among those at hand; -1 where they are decoded again each time."""
     found: Found | None = None
+    template: Template | None = None
+    """How it was cut out, where something says so."""
 
 
 class Faces(Dataset[Item]):
@@ -71,6 +74,14 @@ class Faces(Dataset[Item]):
             pixels = torch.stack([self._pixels_of(face) for face in faces])
         values = pixels.float().div_(255)
         return {"image": values[:, :3], "mask": values[:, 3:], "label": torch.tensor([face.label for face in faces])}
+
+    @property
+    def template(self) -> Template | None:
+        """The crop template of the pictures, as far as they say it; None where none does.
+
+        Raises `DataError` where they were cut out by different ones.
+        """
+        return common_template(self._faces, self.classes)
 
     @property
     def without_mask(self) -> list[Path]:
@@ -128,6 +139,22 @@ class Faces(Dataset[Item]):
         self.labels = [face.label for face in faces]
 
 
+def common_template(faces: Sequence[Face], classes: Sequence[str]) -> Template | None:
+    """Give the one crop template that pictures name, or None.
+
+    Raises:
+        DataError: they name several.
+    """
+    named: dict[Template, Face] = {}
+    for face in faces:
+        if face.template is not None:
+            named.setdefault(face.template, face)
+    if len(named) > 1:
+        told = "; ".join(f"{one.name} for {face.path.name} of {classes[face.label]}" for one, face in named.items())
+        raise DataError(f"the faces were cut out by different templates ({told}); extract them again by one")
+    return next(iter(named), None)
+
+
 def read_faces(
     pictures: Sequence[Found], image_size: int, *, refused: list[tuple[Path, str]], title: str
 ) -> Iterator[tuple[Face, Tensor]]:
@@ -144,4 +171,7 @@ def read_faces(
             continue
         decoded, small = result
         step = changes.to(small, found.label)
-        yield Face(found.path, found.label, decoded.masked, step, found=found), decoded.pixels
+        yield (
+            Face(found.path, found.label, decoded.masked, step, found=found, template=decoded.template),
+            decoded.pixels,
+        )

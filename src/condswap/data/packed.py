@@ -10,16 +10,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from condswap.data.faces import Face, Faces, read_faces
+from condswap.data.faces import Face, Faces, common_template, read_faces
 from condswap.data.layout import check_choice, check_known, lay_out
 from condswap.decoding import require_pillow
 from condswap.errors import ConfigError, DataError
 from condswap.files import write_atomically
+from condswap.templates import Template
 
 SUFFIX = ".safetensors"
 _FORMAT = 1
 _KEY = "condswap.faces"
 _LONGEST_STEP = -1.2345678901234567e-300  # of what a number can become in JSON
+
+_TEMPLATE_ROOM = 4096  # bytes for a template, which is known when the pictures have been read
 
 
 class PackedFaces(Faces):
@@ -60,9 +63,10 @@ class PackedFaces(Faces):
         check_known(classes or (), known, self.file)
         self.classes = tuple(classes or known)
         places = {known.index(name): place for place, name in enumerate(self.classes)}
+        template = None if facts.get("template") is None else Template.from_config(facts["template"])
         rows = zip(facts["paths"], facts["labels"], facts["masked"], facts["steps"], strict=True)
         faces = [
-            Face(Path(path), places[label], masked, step, row)
+            Face(Path(path), places[label], masked, step, row, template=template)
             for row, (path, label, masked, step) in enumerate(rows)
             if label in places
         ]
@@ -143,7 +147,7 @@ def pack(
     names, pictures, refused = lay_out(root, classes)
     # The pixels come one by one, and the header, which says how many there are, at the end: into the room for the longest.
     longest = [Face(found.path, found.label, False, _LONGEST_STEP) for found in pictures]
-    room = len(_header(names, longest, image_size)) // 8 * 8 + 8
+    room = len(_header(names, longest, image_size)) // 8 * 8 + 8 + _TEMPLATE_ROOM
 
     def write(temporary: Path) -> None:
         kept: list[Face] = []
@@ -172,6 +176,7 @@ def _refuse_empty(classes: Sequence[str], faces: Sequence[Face], refused: Sequen
 
 def _header(classes: Sequence[str], faces: Sequence[Face], size: int) -> bytes:
     """Give the header of a safetensors file with these pictures."""
+    template = common_template(faces, classes)
     facts = {
         "format": _FORMAT,
         "classes": list(classes),
@@ -179,6 +184,7 @@ def _header(classes: Sequence[str], faces: Sequence[Face], size: int) -> bytes:
         "labels": [face.label for face in faces],
         "masked": [face.masked for face in faces],
         "steps": [face.step for face in faces],
+        "template": template and template.config(),
     }
     shape = [len(faces), 4, size, size]
     pixels = {"dtype": "U8", "shape": shape, "data_offsets": [0, math.prod(shape)]}

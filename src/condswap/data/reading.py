@@ -1,5 +1,6 @@
 """From the files of faces to their pixels, many at once."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +14,20 @@ from condswap.data.dfl_face import find_face
 from condswap.data.dfl_pak import read_packed
 from condswap.data.layout import Found
 from condswap.decoding import decode_mask, decode_picture
-from condswap.errors import DataError
+from condswap.errors import ConfigError, DataError
 from condswap.progress import Progress
+from condswap.templates import TEMPLATES, Template
 
 _AHEAD = 256  # pictures that are decoded before they are taken
 _Seen = TypeVar("_Seen")
 
 
 class Decoded(NamedTuple):
-    """A picture: its pixels, uint8 (4, s, s): red, green, blue, mask; and if anything said where the face is."""
+    """A picture: its pixels, uint8 (4, s, s): red, green, blue, mask; if anything says where the face is, and the cut."""
 
     pixels: Tensor
     masked: bool
+    template: Template | None = None
 
 
 def read_bytes(found: Found) -> bytes:
@@ -54,7 +57,7 @@ def decode(found: Found, image_size: int, *, data: bytes | None = None) -> Decod
     """
     source: Path | bytes = read_bytes(found) if data is None and found.packed else data or found.path
     colours, alpha = decode_picture(source, image_size=image_size)
-    masked = True
+    masked, template = True, _template_beside(found)
     if found.mask is not None:
         try:
             mask = decode_mask(found.mask, image_size=image_size)
@@ -65,11 +68,25 @@ def decode(found: Found, image_size: int, *, data: bytes | None = None) -> Decod
         mask, masked = alpha, bool((alpha < 255).any())
     else:
         face = find_face(source) if found.path.suffix.lower() in (".jpg", ".jpeg", ".png") else None
+        template = template or TEMPLATES.get(f"dfl_{face.face_type}" if face else "")
         inside = None if face is None else face.mask(image_size=image_size)
         mask, masked = (torch.full_like(colours[:1], 255), False) if inside is None else (inside, True)
     if not mask.any():
         raise DataError("its mask is empty: nothing is marked as face; draw it again or delete it")
-    return Decoded(torch.cat((colours, mask)), masked)
+    return Decoded(torch.cat((colours, mask)), masked, template)
+
+
+def _template_beside(found: Found) -> Template | None:
+    """Give the crop template that the JSON beside a picture names, if `condswap extract` wrote one."""
+    path = found.path.with_suffix(".json")
+    if found.packed is not None or not path.is_file():
+        return None
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        named = described.get("template") if isinstance(described, dict) else None
+        return None if named is None else Template.from_config(named)
+    except (ConfigError, OSError, ValueError, RecursionError) as error:
+        raise DataError(f"its {path.name} does not say how it was cut out ({error}); extract it again") from error
 
 
 def for_all(

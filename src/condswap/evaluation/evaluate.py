@@ -17,6 +17,7 @@ from condswap.evaluation.rows import ALONE, EXACT, MEAN, NOTHING, PEOPLE, REAL, 
 from condswap.evaluation.sample import Sample, knows_swaps, spread
 from condswap.evaluation.witness import Attributes, call_witness, get_to_know
 from condswap.generator import evaluating
+from condswap.templates import agreed
 
 _LIT = 64  # pictures that are lit anew, four times each
 _LABELLED = 64  # pictures of which label sensitivity is measured, all against all
@@ -69,6 +70,7 @@ def evaluate(
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ConfigError(f"limit={limit!r} is not a number of pictures; give a whole number from 1 on")
+    agreed(model.template, getattr(data, "template", None))
     held = Sample(data, model=model, limit=limit, what="data")
     notes: list[str] = []
     if known is None:

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from condswap.errors import ConfigError, DataError, HubError, ShapeError
+from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.generator import evaluating
-from condswap.hub import fetch
+from condswap.hub import find_file
 from condswap.types import Image
 
 Identity: TypeAlias = Callable[[Image], Tensor]
 """Faces (b, 3, h, w) in [0, 1], aligned as the data are, to vectors (b, d)."""
 
-_FILE = "model.onnx"  # of a repository on the Hub, where none is named
 _SIDE = 112  # of a network that does not say what it takes: ArcFace's
 
 
@@ -111,7 +110,7 @@ def load_identity(given: str | Path | nn.Module | Identity | None) -> Identity |
     if given is None:
         return None
     if isinstance(given, str | Path):
-        return OnnxIdentity(_find(given))
+        return OnnxIdentity(find_file(given))
     if isinstance(given, type) or not callable(given):
         raise ConfigError(
             f"identity={given!r}; give an .onnx file, 'user/name' on the Hub, a module or a function of faces (b, 3, h, w)"
@@ -141,22 +140,6 @@ def similarities(vectors: Tensor, means: Tensor) -> Tensor:
             "of one network"
         )
     return F.normalize(vectors, dim=1) @ F.normalize(means, dim=1).T
-
-
-def _find(given: str | Path) -> Path:
-    """Give the file: the path itself, or what was fetched from the Hub under that name."""
-    path = Path(given).expanduser()
-    name = str(given)
-    words = name.split("/")
-    names_a_file = path.suffix.lower() == ".onnx"
-    local = isinstance(given, Path) or name.startswith((".", "/", "~")) or "\\" in name
-    if path.exists() or local or len(words) < (3 if names_a_file else 2) or (len(words) > 2 and not names_a_file):
-        return path
-    repo_id, file = "/".join(words[:2]), "/".join(words[2:]) or _FILE
-    try:
-        return fetch(repo_id, files=[file]) / file
-    except HubError as error:
-        raise HubError(f"{name} is no file here, and {file} is not to be had from the Hub: {error}") from error
 
 
 def _of_module(module: nn.Module) -> Identity:

@@ -13,6 +13,7 @@ from condswap.cgan import CGAN
 from condswap.data.augment import Augmentation, augment
 from condswap.errors import ConfigError
 from condswap.progress import Progress
+from condswap.templates import agreed
 from condswap.training import distributed, interrupt, state
 from condswap.training.calibration import calibrate
 from condswap.training.callbacks import Hook
@@ -135,6 +136,7 @@ class Trainer:
         check_grown(self.model.classes, self._live.classes)
         labels = labels_of(data) if is_dataset(data) else None
         check_classes(getattr(data, "classes", None), labels, classes=self.model.classes)
+        self.model.template = agreed(self.model.template, getattr(data, "template", None))
         self._varied = self.config.for_data(data)
         every = self.config.watch if self.step < steps else 0
         watch = Watch(self.model, data, labels, every=every, held_back=held_back, identity=identity)

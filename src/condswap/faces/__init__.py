@@ -1,0 +1,1 @@
+"""Faces in pictures: found, aligned, followed through a video, and blended back."""

@@ -1,0 +1,250 @@
+"""Finding faces in a picture: where they are, their five points, and where MediaPipe is at hand their mesh."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from condswap.errors import ConfigError, DataError, ShapeError
+from condswap.hub import find_file
+
+DETECTOR = "opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+"""YuNet, on the Hub: the face detector that OpenCV's FaceDetectorYN runs."""
+
+_MIDDLE_OF_EYES = (
+    (33, 133),
+    (362, 263),
+)  # of the mesh: the corners of the eye at the left of the picture, then the other's
+_NOSE_TIP, _MOUTH = 4, (61, 291)
+_LOOKED_AT = 640  # pixels of the longer side, at which a picture is searched
+_AROUND = 1.5  # of the box: what the mesh is looked for in
+_MESH_SIDE = 256
+_FEWEST = 8  # pixels of a side below which there is nothing to be found
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face in a picture; all positions in its pixels.
+
+    Args:
+        points: (5, 2): the eyes' centres, the nose's tip, the mouth's corners, those at the left of the picture first.
+        box: left, top, right, bottom.
+        score: how sure the detector is, to 1.
+        outline: (n, 2), the convex hull of the face's mesh, or None where no mesh was found.
+        expression: MediaPipe's 52 coefficients in [0, 1] by name, such as `jawOpen`; empty where they were not asked for.
+    """
+
+    points: Tensor
+    box: tuple[float, float, float, float]
+    score: float
+    outline: Tensor | None = None
+    expression: Mapping[str, float] | None = None
+
+    @property
+    def size(self) -> float:
+        """The longer side of the box, in pixels."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The middle of the box."""
+        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
+
+
+class FaceFinder:
+    """Finds the faces of a picture with OpenCV's FaceDetectorYN (YuNet), and their mesh with MediaPipe's Face Landmarker.
+
+    Use it in a `with` statement, or `close` it. One finder serves one thread.
+
+    Args:
+        detector: the weights of YuNet: a path, or `"user/name/file.onnx"` on the Hub.
+        landmarks: the file `face_landmarker.task`; None for faces of five points alone.
+        expression: give the coefficients of the expression, too.
+        smallest: pixels of the longer side of a face's box below which it is left out.
+        surest: the score below which it is left out.
+
+    Raises:
+        ConfigError: OpenCV or MediaPipe is missing.
+        DataError: a file is not there or cannot be used.
+        HubError: the weights cannot be fetched.
+    """
+
+    def __init__(
+        self,
+        detector: str | Path = DETECTOR,
+        *,
+        landmarks: str | Path | None = None,
+        expression: bool = False,
+        smallest: float = 32,
+        surest: float = 0.7,
+    ) -> None:
+        self.smallest, self.surest = smallest, surest
+        self._detector = _open_detector(_found(detector, "--detector"), surest)
+        self._mesh = None if landmarks is None else _Mesh(_found(landmarks, "--landmarks"), expression=expression)
+
+    @property
+    def finds_mesh(self) -> bool:
+        """Whether faces get an outline."""
+        return self._mesh is not None
+
+    def find(self, frame: Tensor) -> list[Face]:
+        """Find the faces of a picture, the largest first.
+
+        Args:
+            frame: (3, h, w), uint8 RGB.
+
+        Raises:
+            ShapeError: it is no such picture.
+            DataError: the detector's file is another network.
+        """
+        import cv2
+
+        if frame.ndim != 3 or frame.shape[0] != 3 or frame.dtype != torch.uint8:
+            raise ShapeError(f"a frame is uint8 (3, h, w), RGB; got {frame.dtype} {tuple(frame.shape)}")
+        height, width = frame.shape[1:]
+        if min(height, width) < _FEWEST:
+            return []
+        pixels = frame.permute(1, 2, 0).contiguous().numpy()
+        shrunk = min(1.0, _LOOKED_AT / max(height, width))
+        size = max(_FEWEST, round(width * shrunk)), max(_FEWEST, round(height * shrunk))
+        small = pixels if shrunk == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        try:
+            self._detector.setInputSize(size)
+            _, found = self._detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        except cv2.error as error:
+            raise DataError(f"the detector is not YuNet ({error.err}); give YuNet's weights") from error
+        if found is None:
+            return []
+        ratio = torch.tensor((width / size[0], height / size[1]), dtype=torch.float64)
+        faces = []
+        for row in torch.from_numpy(found).double():
+            corner, extent = row[:2] * ratio, row[2:4] * ratio
+            face = Face(row[4:14].reshape(5, 2) * ratio, _box(corner, corner + extent), float(row[14]))
+            if face.size >= self.smallest and bool(row.isfinite().all()):
+                faces.append(face if self._mesh is None else self._mesh.refine(face, frame))
+        return sorted(faces, key=lambda face: -face.size)
+
+    def close(self) -> None:
+        """Let the networks go."""
+        if self._mesh is not None:
+            self._mesh.close()
+
+    def __enter__(self) -> Self:
+        """Give the finder itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+class _Mesh:
+    """MediaPipe's Face Landmarker, run on the surroundings of a face that was found."""
+
+    def __init__(self, path: Path, *, expression: bool) -> None:
+        try:
+            with _silent():
+                mediapipe = import_module("mediapipe")
+        except ImportError as error:
+            raise ConfigError('the mesh of faces needs MediaPipe: pip install "condswap[landmarks]"') from error
+        tasks = mediapipe.tasks
+        options = tasks.vision.FaceLandmarkerOptions(
+            base_options=tasks.BaseOptions(model_asset_path=str(path)), output_face_blendshapes=expression, num_faces=1
+        )
+        try:
+            with _silent():
+                self._network = tasks.vision.FaceLandmarker.create_from_options(options)
+                self._of_picture = lambda pixels: mediapipe.Image(mediapipe.ImageFormat.SRGB, pixels)
+                self._network.detect(self._of_picture(torch.zeros(64, 64, 3, dtype=torch.uint8).numpy()))
+        except (RuntimeError, ValueError, OSError) as error:
+            raise DataError(f"{path} is not MediaPipe's face_landmarker.task ({error}); download it again") from error
+
+    def refine(self, face: Face, frame: Tensor) -> Face:
+        """Give the face with the points and the outline of its mesh; as it is where no mesh is found."""
+        side = max(1, round(face.size * _AROUND))
+        left, top = (round(middle - side / 2) for middle in face.middle)
+        cut = _cut(frame, left, top, side)
+        found = self._network.detect(self._of_picture(cut.permute(1, 2, 0).contiguous().numpy()))
+        if not found.face_landmarks:
+            return face
+        mesh = torch.tensor([(point.x, point.y) for point in found.face_landmarks[0]], dtype=torch.float64)
+        mesh = mesh * side + torch.tensor((left, top))
+        eyes = [mesh[list(eye)].mean(0) for eye in _MIDDLE_OF_EYES]
+        points = torch.stack((*eyes, mesh[_NOSE_TIP], *(mesh[corner] for corner in _MOUTH)))
+        expression = (
+            {one.category_name: one.score for one in found.face_blendshapes[0]} if found.face_blendshapes else {}
+        )
+        expression.pop("_neutral", None)
+        return Face(points, face.box, face.score, convex_hull(mesh), expression or None)
+
+    def close(self) -> None:
+        self._network.close()
+
+
+def convex_hull(points: Tensor) -> Tensor:
+    """Give the corners of the convex hull of points (n, 2), in turn, (k, 2)."""
+    import cv2
+
+    return torch.from_numpy(cv2.convexHull(points.float().numpy())[:, 0]).double()
+
+
+def _cut(frame: Tensor, left: int, top: int, side: int) -> Tensor:
+    """Cut a square out of a frame, black where it leaves it, made smaller where it is large."""
+    height, width = frame.shape[1:]
+    inside = frame[:, max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
+    edges = (max(0, -left), max(0, left + side - width), max(0, -top), max(0, top + side - height))
+    cut = F.pad(inside, tuple(min(edge, side) for edge in edges)) if any(edges) else inside
+    if side <= _MESH_SIDE:
+        return cut
+    import cv2
+
+    small = cv2.resize(cut.permute(1, 2, 0).contiguous().numpy(), (_MESH_SIDE,) * 2, interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(small).permute(2, 0, 1)
+
+
+def _box(corner: Tensor, opposite: Tensor) -> tuple[float, float, float, float]:
+    return (*corner.tolist(), *opposite.tolist())
+
+
+def _found(given: str | Path, option: str) -> Path:
+    path = find_file(given)
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; give the right one with {option}")
+    return path
+
+
+def _open_detector(path: Path, surest: float) -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise ConfigError('finding faces needs OpenCV: pip install "condswap[video]"') from error
+    try:
+        with _silent():
+            return cv2.FaceDetectorYN.create(str(path), "", (_LOOKED_AT, _LOOKED_AT), surest)
+    except cv2.error as error:
+        raise DataError(f"{path} is not YuNet ({error.err}); download it again") from error
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep from the terminal what the networks' own libraries write there past Python while they are loaded."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,156 @@
+"""What was found of faces, as JSON: beside a face that was cut out, and as a log of a video that was searched."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import torch
+from torch import Tensor
+
+from condswap.errors import DataError
+from condswap.faces.find import Face
+
+_BOUND = 1e7  # pixels: nothing in a picture lies further out
+
+
+def describe(face: Face) -> dict[str, Any]:
+    """Give a face as JSON; positions are rounded to a hundredth of a pixel."""
+    described: dict[str, Any] = {
+        "points": _rounded(face.points),
+        "box": [round(side, 2) for side in face.box],
+        "score": round(face.score, 3),
+    }
+    if face.outline is not None:
+        described["outline"] = _rounded(face.outline)
+    if face.expression:
+        described["expression"] = {name: round(value, 4) for name, value in face.expression.items()}
+    return described
+
+
+def understand(described: object) -> Face:
+    """Give the face that `describe` gave.
+
+    Raises:
+        DataError: it is none. The message is the reason alone.
+    """
+    if not isinstance(described, Mapping):
+        raise DataError("a face is not described by an object")
+    points, box = _tensor(described.get("points"), "points"), _tensor([described.get("box")], "box", width=4)
+    score = described.get("score")
+    if len(points) != 5 or isinstance(score, bool) or not isinstance(score, int | float):
+        raise DataError("a face without five points, a box and a score")
+    outline, expression = described.get("outline"), described.get("expression")
+    if expression is not None and not (
+        isinstance(expression, Mapping)
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in expression.values())
+    ):
+        raise DataError("an expression that is not made of numbers by name")
+    left, top, right, bottom = box[0].tolist()
+    return Face(
+        points,
+        (left, top, right, bottom),
+        float(score),
+        None if outline is None else _tensor(outline, "outline"),
+        None if expression is None else {str(name): float(value) for name, value in expression.items()},
+    )
+
+
+class FaceLog:
+    """The faces of a video's frames in a file, one line a frame, so that a search that was stopped goes on.
+
+    Args:
+        path: of the file.
+        header: what was searched and how; what a file holds that was begun with another header is forgotten.
+
+    Raises:
+        DataError: the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self.path = path
+        self.last: int | None = None
+        """The number of the last frame in the file."""
+        end = 0
+        try:
+            with path.open("a+b") as file:
+                file.seek(0)
+                if _value(file.readline()) == dict(header):
+                    end = file.tell()
+                    while (entry := _entry(file.readline())) is not None:
+                        self.last, end = entry[0], file.tell()
+                file.truncate(end)  # a line that was cut off, or another search
+            self._file: TextIO = path.open("a", encoding="utf-8")
+            if not end:
+                self._write(dict(header))
+        except OSError as error:
+            raise DataError(f"{path} cannot be used: {error.strerror}; allow reading and writing it") from error
+
+    def __iter__(self) -> Iterator[tuple[int, list[Face], bool]]:
+        """Give the frames: the number, the faces, and whether a new shot begins."""
+        self._file.flush()
+        with self.path.open("rb") as file:
+            file.readline()
+            while (entry := _entry(file.readline())) is not None:
+                yield entry
+
+    def add(self, number: int, faces: Sequence[Face], *, cut: bool) -> None:
+        """Write a frame."""
+        self._write([number, cut, [describe(face) for face in faces]])
+        self.last = number
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        """Give the log itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def _write(self, value: object) -> None:
+        self._file.write(json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n")
+
+
+def _value(line: bytes) -> object:
+    """Give the JSON of a whole line, or None."""
+    try:
+        return json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _entry(line: bytes) -> tuple[int, list[Face], bool] | None:
+    """Give the frame that a line describes; None for a line that is not whole."""
+    value = _value(line)
+    if (
+        not isinstance(value, list)
+        or len(value) != 3
+        or not isinstance(value[0], int)
+        or not isinstance(value[2], list)
+    ):
+        return None
+    try:
+        return value[0], [understand(face) for face in value[2]], bool(value[1])
+    except DataError:
+        return None
+
+
+def _rounded(points: Tensor) -> list[list[float]]:
+    return [[round(x, 2), round(y, 2)] for x, y in points.tolist()]
+
+
+def _tensor(given: object, what: str, *, width: int = 2) -> Tensor:
+    try:
+        tensor = torch.tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise DataError(f"{what} that are no numbers") from error
+    if tensor.ndim != 2 or tensor.shape[1] != width or not bool((tensor.abs() < _BOUND).all()):
+        raise DataError(f"{what} that are no rows of {width} numbers, or lie far out")
+    return tensor
