@@ -87,9 +87,14 @@ class FaceFinder:
         smallest: float = 32,
         surest: float = 0.7,
     ) -> None:
-        self.smallest, self.surest = smallest, surest
+        self.smallest, self.surest, self.expression = smallest, surest, expression
         self._detector = _open_detector(_found(detector, "--detector"), surest)
         self._mesh = None if landmarks is None else _Mesh(_found(landmarks, "--landmarks"), expression=expression)
+
+    def config(self) -> dict[str, Any]:
+        """Give what the faces that it finds depend on, as JSON."""
+        asked = {"smallest": self.smallest, "surest": self.surest, "expression": self.expression}
+        return {**asked, "mesh": self.finds_mesh}
 
     @property
     def finds_mesh(self) -> bool:
