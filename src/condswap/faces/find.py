@@ -163,7 +163,7 @@ class _Mesh:
                 mediapipe = import_module("mediapipe")
         except ImportError as error:
             raise ConfigError('the mesh of faces needs MediaPipe: pip install "condswap[landmarks]"') from error
-        tasks = mediapipe.tasks
+        tasks: Any = mediapipe.tasks
         options = tasks.vision.FaceLandmarkerOptions(
             base_options=tasks.BaseOptions(model_asset_path=str(path)), output_face_blendshapes=expression, num_faces=1
         )

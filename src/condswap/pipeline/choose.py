@@ -44,8 +44,8 @@ def choose_by_place(tracks: Sequence[Track], place: str, *, width: int) -> list[
     return [track for track in tracks if won.get(id(track), 0) * 2 > len(track.frames)]
 
 
-def choose_by_likeness(tracks: Sequence[Track], vectors: Tensor, wanted: Tensor) -> tuple[list[Track], list[float]]:
-    """Choose the tracks of a person, and give how like the person each track is, as a cosine.
+def choose_by_likeness(tracks: Sequence[Track], vectors: Tensor, wanted: Tensor) -> list[Track]:
+    """Choose the tracks of a person.
 
     Args:
         tracks: those to choose from.
@@ -53,7 +53,7 @@ def choose_by_likeness(tracks: Sequence[Track], vectors: Tensor, wanted: Tensor)
         wanted: of the person, (d).
     """
     alike = F.cosine_similarity(vectors, wanted[None]).tolist()
-    return [track for track, like in zip(tracks, alike, strict=True) if like >= _SAME], alike
+    return [track for track, like in zip(tracks, alike, strict=True) if like >= _SAME]
 
 
 def group(tracks: Sequence[Track], vectors: Tensor) -> list[list[Track]]:

@@ -36,7 +36,7 @@ class Source(NamedTuple):
 
 
 def find_sources(given: Sequence[Path]) -> tuple[list[Source], list[tuple[Path, str]]]:
-    """Give the pictures and videos among files and folders, and the files that look like some and are not read, with the reason.
+    """Give the pictures and videos among files and folders; then what looks like one and is not read, with the reason.
 
     In a folder are taken the pictures and videos that lie in it, in the order of their names; folders in it are not entered.
     A file that is given by itself is taken for a video unless its name is that of a picture: `probe` says what is wrong.

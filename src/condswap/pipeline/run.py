@@ -1,0 +1,347 @@
+"""From the file of a picture or a video, or a folder of both, to another one with the faces swapped: `condswap swap`."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from condswap.cgan import CGAN
+from condswap.decoding import colour_profile, decode_picture
+from condswap.errors import ConfigError, DataError
+from condswap.faces.blend import crop
+from condswap.faces.find import FaceFinder
+from condswap.faces.tracks import Track
+from condswap.files import make_writable_folder, write_atomically
+from condswap.generator import AnyLabel, AnySource
+from condswap.pictures import FORMATS as PICTURE_FORMATS
+from condswap.pictures import save_grid, save_picture
+from condswap.pipeline.choose import PLACES, choose_by_likeness, choose_by_place
+from condswap.pipeline.search import Identity, frames_at, read_upright, vector_of, who_is
+from condswap.pipeline.sources import Source, find_sources
+from condswap.pipeline.swapper import FaceSwapper, Look, Wanted
+from condswap.pipeline.videos import FORMATS as VIDEO_FORMATS
+from condswap.pipeline.videos import NoFaceError, Plan, plan_video, swap_video, work_folder
+from condswap.pretrained import model_id
+from condswap.progress import Progress
+from condswap.provenance import Mark, mark_file, sign
+from condswap.templates import Template
+from condswap.video import VideoInfo
+
+_SHEET = 8  # moments that a preview shows
+_AROUND = 1.8  # of a face's size: what of the frame a preview shows
+_SIDE = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """With what outputs are signed: a private key and its certificate, both PEM files."""
+
+    key: Path
+    certificate: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swapped:
+    """What was written.
+
+    Attributes:
+        files: in which faces were swapped.
+        untouched: what of a folder has no face that was meant; it was copied as it is.
+        unreadable: files that could not be used, each with the reason.
+        lacking: what of a source its video lacks, such as subtitles.
+    """
+
+    files: Sequence[Path] = ()
+    untouched: Sequence[Path] = ()
+    unreadable: Sequence[tuple[Path, str]] = field(default_factory=list)
+    lacking: Sequence[str] = ()
+
+
+class Swapping:
+    """Swaps the faces of files.
+
+    Args:
+        model: paints the faces.
+        to: whom to show: a class, or a blend {name: weight}.
+        finder: opens what finds the faces; it is asked for only when there is something to be searched.
+        source: the class of who is in the pictures, where that is known.
+        only: whose faces are swapped: one of "largest", "left", "centre", "right" and "all", or a picture of the person.
+        identity: faces (b, 3, h, w) to vectors (b, d), with which a person is told by a picture.
+        look: how the faces are put into the pictures.
+        template: how the model's faces are cut out; None asks the model.
+        smooth: over how many frames of a video, to either side, the points are made steady.
+        signature: signs what is written.
+        preset: of the video encoder x264.
+        quality: its constant rate factor, from 0, the best, to 51.
+
+    Raises:
+        ConfigError: an argument is wrong, or a picture of a person came without an identity network.
+        DataError: there is no such class, or no face in the picture of the person.
+    """
+
+    def __init__(
+        self,
+        model: CGAN,
+        *,
+        to: AnyLabel,
+        finder: Callable[[], FaceFinder],
+        source: str | None = None,
+        only: str | Path = "largest",
+        identity: Identity | None = None,
+        look: Look | None = None,
+        template: Template | None = None,
+        smooth: float = 2.0,
+        signature: Signature | None = None,
+        preset: str = "faster",
+        quality: float = 18,
+    ) -> None:
+        self.swapper = FaceSwapper(model, to=to, look=look, template=template)
+        if source is not None:
+            model.generator.index(source)
+        self.source: AnySource | None = source
+        self.smooth, self.preset, self.quality = smooth, preset, quality
+        self.mark, self.signature = Mark(model_id=model_id(model.state_dict())), signature
+        self.only, self.identity = only, identity
+        self._stack, self._open = ExitStack(), finder
+        self._finder: FaceFinder | None = None
+        self._person: Tensor | None = None
+        if str(only) not in PLACES:
+            if identity is None:
+                raise ConfigError(
+                    f"only={str(only)!r} is none of {', '.join(PLACES)}; to tell a person by a picture give an identity "
+                    "network, too: --identity FILE.onnx"
+                )
+            self._person = self._vector_in(Path(only), identity)
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the networks go that find faces."""
+        self._stack.close()
+
+    def swap(self, given: Path, out: Path) -> Swapped:
+        """Swap the faces of a picture, a video, or all that lie in a folder.
+
+        What of a folder has no face that is meant is copied as it is.
+
+        Args:
+            given: the file or folder.
+            out: the file, or the folder that is made for a folder.
+
+        Raises:
+            DataError: it cannot be read, or no face was found or meant; nothing is written then.
+            ConfigError: the name of `out` does not suit.
+        """
+        sources, refused = find_sources([given])
+        if out.resolve() == given.resolve():
+            raise ConfigError(f"{out} is what is to be swapped; write to another place")
+        if not given.is_dir():
+            check_name(sources[0], out)
+            return Swapped(files=[out], lacking=self._swap_one(sources[0], out))
+        make_writable_folder(out)
+        files: list[Path] = []
+        untouched: list[Path] = []
+        lacking: list[str] = []
+        with Progress(len(sources), title=f"swapping {given}", delay=2.0) as progress:
+            for number, source in enumerate(sources):
+                target = out / (f"{source.name}.mp4" if source.is_video else source.path.name)
+                try:
+                    lacking += self._swap_one(source, target)
+                    files.append(target)
+                except NoFaceError:
+                    untouched.append(source.path)
+                    write_atomically(out / source.path.name, partial(shutil.copyfile, source.path))
+                except DataError as error:
+                    refused.append((source.path, str(error)))
+                progress.update(number + 1)
+        if not files:
+            told = "".join(f"\n  {path}: {reason}" for path, reason in refused[:3])
+            raise DataError(f"no face that was meant was found in {given}{told}")
+        return Swapped(files=files, untouched=untouched, unreadable=refused, lacking=lacking)
+
+    def preview(self, given: Path, out: Path, sheet: Path) -> int:
+        """Write a sheet of some moments, before and after, and give how many it shows; what was found of a video is kept.
+
+        Args:
+            given: as in `swap`.
+            out: as in `swap`; nothing is written there.
+            sheet: the picture to write, such as sheet.png.
+
+        Raises:
+            DataError: as in `swap`.
+        """
+        sources, _ = find_sources([given])
+        before: list[Tensor] = []
+        after: list[Tensor] = []
+        captions: list[str] = []
+        each = max(1, _SHEET // len(sources))
+        for source in sources[:_SHEET]:
+            for caption, frame, wanted in self._moments(
+                source, out / source.path.name if given.is_dir() else out, each
+            ):
+                before.append(_around(frame, wanted))
+                after.append(_around(self._swapped(frame, wanted), wanted))
+                captions.append(caption)
+        if not before:
+            raise DataError(f"no face that was meant was found in {given}; nothing was written")
+        rows = {"picture": torch.stack(before), "swap": torch.stack(after)}
+        save_grid(sheet, rows, scale=1, captions=captions, mark=self.mark)
+        return len(before)
+
+    def _moments(self, source: Source, out: Path, count: int) -> Sequence[tuple[str, Tensor, Sequence[Wanted]]]:
+        if not source.is_video:
+            frame = read_upright(source.path)
+            wanted = self._wanted(frame)
+            return [(source.path.name, frame, wanted)] if wanted or self._is_aligned(frame) else []
+        plan = self._plan(source.path, out)
+        numbers = sorted(plan.wanted) or list(range(plan.info.frame_count))
+        chosen = [numbers[place * (len(numbers) - 1) // max(1, count - 1)] for place in range(min(count, len(numbers)))]
+        shown = frames_at(plan.info, chosen)
+        return [(f"frame {number}", frame, plan.wanted.get(number, ())) for number, frame in shown]
+
+    def _swap_one(self, source: Source, out: Path) -> list[str]:
+        """Swap the faces of one file, and give what it lacks."""
+        if not source.is_video:
+            self._swap_picture(source.path, out)
+            return []
+        plan = self._plan(source.path, out)
+        lacking = swap_video(
+            plan,
+            out,
+            self.swapper,
+            settings=self._settings(source.path),
+            finish=self._finish,
+            source=self.source,
+            preset=self.preset,
+            quality=self.quality,
+        )
+        cut_off = [f"{source.path} was cut off: what is whole of it is there"] if plan.info.is_truncated else []
+        return [*lacking, *cut_off]
+
+    def _settings(self, path: Path) -> dict[str, Any]:
+        """Give all that the frames of a video depend on, as JSON."""
+        file = path.stat()
+        return {
+            "source": [str(path.resolve()), file.st_size, file.st_mtime_ns],
+            "model": self.mark.model_id,
+            "template": self.swapper.template.config(),
+            "to": str(self.swapper.to),
+            "from": str(self.source),
+            "only": [str(self.only), None if self._person is None else self._person.tolist()],
+            "smooth": self.smooth,
+            "look": asdict(self.swapper.look),
+            "finder": self._faces().config(),
+        }
+
+    def _swap_picture(self, path: Path, out: Path) -> None:
+        try:
+            frame, alpha = decode_picture(path)
+        except DataError as error:
+            raise DataError(f"cannot use {path}: {error}") from error
+        wanted = self._wanted(frame)
+        if not wanted and not self._is_aligned(frame):
+            raise NoFaceError(f"no face that was meant was found in {path}; nothing was written")
+        shown = self._swapped(frame, wanted).float() / 255
+        if alpha is not None and out.suffix.lower() in (".png", ".webp"):
+            shown = torch.cat((shown, alpha.float() / 255))
+        profile = colour_profile(path)
+
+        def write(temporary: Path) -> None:
+            save_picture(shown, temporary, mark=self.mark, profile=profile)
+            self._sign(temporary)
+
+        write_atomically(out, write)
+
+    def _finish(self, video: Path) -> None:
+        mark_file(video, self.mark)
+        self._sign(video)
+
+    def _sign(self, path: Path) -> None:
+        if self.signature is not None:
+            sign(path, key=self.signature.key, certificate=self.signature.certificate)
+
+    def _plan(self, path: Path, out: Path) -> Plan:
+        return plan_video(
+            path,
+            work_folder(out),
+            self.swapper,
+            finder=self._faces(),
+            choose=self._choose,
+            source=self.source,
+            smooth=self.smooth,
+        )
+
+    def _faces(self) -> FaceFinder:
+        if self._finder is None:
+            self._finder = self._stack.enter_context(self._open())
+        return self._finder
+
+    def _is_aligned(self, frame: Tensor) -> bool:
+        """Say whether a picture is of the model's own size: then it is an aligned face."""
+        return tuple(frame.shape[1:]) == (self.swapper.size, self.swapper.size)
+
+    def _wanted(self, frame: Tensor) -> list[Wanted]:
+        """Find the faces of a picture that are meant."""
+        if self._is_aligned(frame):
+            return []
+        tracks = [Track([0], [face]) for face in self._faces().find(frame)]
+        if self._person is not None and self.identity is not None and tracks:
+            vectors = torch.stack([vector_of(frame, track.faces[0], self.identity) for track in tracks])
+            tracks = choose_by_likeness(tracks, vectors, self._person)
+        elif self._person is None:
+            tracks = choose_by_place(tracks, str(self.only), width=frame.shape[2])
+        return [Wanted(track.faces[0], self.source) for track in tracks]
+
+    def _choose(self, info: VideoInfo, tracks: Sequence[Track]) -> Sequence[Track]:
+        """Choose the tracks of a video that are meant."""
+        if self._person is None or self.identity is None:
+            return choose_by_place(tracks, str(self.only), width=info.width)
+        return choose_by_likeness(tracks, who_is(info, tracks, self.identity), self._person)
+
+    def _swapped(self, frame: Tensor, wanted: Sequence[Wanted]) -> Tensor:
+        shown = self.swapper.swap([frame], [wanted]) if wanted else self.swapper.aligned([frame], self.source)
+        return shown[0]
+
+    def _vector_in(self, path: Path, identity: Identity) -> Tensor:
+        """Give the vector of the largest face in a picture of a person."""
+        frame = read_upright(path)
+        faces = self._faces().find(frame)
+        if not faces:
+            raise DataError(f"no face was found in {path}; give another picture of the person")
+        return vector_of(frame, faces[0], identity)
+
+
+def check_name(source: Source, out: Path) -> None:
+    """Refuse a name that what is made of a source cannot have.
+
+    Raises:
+        ConfigError: it ends in something else.
+    """
+    known = VIDEO_FORMATS if source.is_video else PICTURE_FORMATS
+    if out.suffix.lower() not in known:
+        kind = "video" if source.is_video else "picture"
+        raise ConfigError(
+            f"{source.path} is a {kind}, and what is made of it ends in {', '.join(known)}; {out} does not"
+        )
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder; give the name of a file")
+    if not out.parent.is_dir():
+        raise DataError(f"there is no folder {out.parent}; make it first")
+
+
+def _around(frame: Tensor, wanted: Sequence[Wanted]) -> Tensor:
+    """Give what is around the first face that is swapped, (3, s, s) in [0, 1]; all of an aligned face."""
+    if not wanted:
+        half, (x, y) = max(frame.shape[1:]) / 2, (frame.shape[2] / 2, frame.shape[1] / 2)
+    else:
+        half, (x, y) = wanted[0].face.size * _AROUND / 2, wanted[0].face.middle
+    scale = _SIDE / (2 * half)
+    return crop(frame, [[scale, 0.0, scale * (half - x)], [0.0, scale, scale * (half - y)]], _SIDE)
