@@ -25,7 +25,7 @@ check: .venv/.dev  ## lint, format and types
 	$(BIN)/mypy --strict
 
 # More inputs for what is quick to read: a million in all.
-FUZZ ?= pickle:500000 jpeg_segments:300000 dfl_pak:150000 dfl_face:40000 picture:40000 config:5000 packed:2000 \
+FUZZ ?= pickle:500000 jpeg_segments:300000 dfl_pak:150000 dfl_face:40000 picture:40000 marks:40000 config:5000 packed:2000 \
 	config_file:1000 state:500
 
 fuzz: .venv/.fuzz  ## fuzz all that reads files, guided by coverage (ten minutes)

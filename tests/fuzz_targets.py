@@ -20,6 +20,7 @@ from condswap.data.dfl_face import find_face
 from condswap.data.dfl_pak import list_pak, read_packed
 from condswap.data.jpeg import content, segments
 from condswap.decoding import decode_mask, decode_picture
+from condswap.provenance import Mark, mark_file, read_mark
 from condswap.safe_pickle import loads
 
 
@@ -65,6 +66,12 @@ def picture(data: bytes) -> None:
             read(data, image_size=16)
         except DataError:
             read(data)
+
+
+def marks(data: bytes) -> None:
+    path = as_file("marked", data)
+    read_mark(path)
+    mark_file(path, Mark())
 
 
 def config(data: bytes) -> None:
@@ -142,6 +149,17 @@ def pictures() -> list[bytes]:
     return found
 
 
+def marked_files() -> list[bytes]:
+    path, found = folder() / "to_mark", []
+    # Of the pictures only a few: the pixels are not looked at.
+    boxes = bytes.fromhex("00000010 66747970 69736f6d 00000000 00000009 6d646174 00")
+    for data in (*pictures()[:3], *pictures()[-3:-1], boxes):
+        path.write_bytes(data)
+        mark_file(path, Mark())
+        found.append(path.read_bytes())
+    return found
+
+
 def pickles() -> list[bytes]:
     mask = np.eye(9, dtype=np.uint8)
     return [pickle.dumps(facts(mask=mask), protocol) for protocol in (2, 3, 4)]
@@ -164,6 +182,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
         lambda: [pak({}), pak({"1.jpg": b"x"}), pak({"1.jpg": b"x", "2.jpg": b"yy"}, people={"1.jpg": "ada"})],
     ),
     "picture": (picture, pictures),
+    "marks": (marks, marked_files),
     "config": (
         config,
         lambda: [

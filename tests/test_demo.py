@@ -1,5 +1,6 @@
 """The demo: what it leaves, and that an interrupted one goes on as if it had not been."""
 
+import json
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import torch
 
 from condswap import CGAN, ConfigError, DataError, Trainer, demo
 from condswap.pictures import read_picture
+from condswap.provenance import read_mark
 
 STEPS = 3
 
@@ -54,6 +56,9 @@ def test_the_demo_leaves_pictures_and_a_model_that_loads(tmp_path):
     before = torch.get_rng_state()
     made = demo.run(tmp_path / "new" / "demo", steps=STEPS)
     assert names_in(tmp_path / "new" / "demo") == RESULT
+    mark, config = read_mark(made.swaps), json.loads((made.model / "config.json").read_text())
+    assert mark["digital_source_type"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    assert mark["model_id"] == config["weights"]["sha256"]
     assert torch.equal(torch.get_rng_state(), before)
     assert 0 < made.fidelity.unchanged < 1
     assert made.fidelity.reconstruction < 1
@@ -124,7 +129,7 @@ def test_ctrl_c_while_the_work_is_being_saved_waits_until_all_of_it_is(tmp_path,
 def test_an_interruption_after_the_training_loses_nothing(tmp_path, monkeypatch, weights):
     expected = whole(weights)
     with monkeypatch.context() as patch:
-        patch.setattr(demo, "save_grid", lambda *args: raise_it())
+        patch.setattr(demo, "save_grid", lambda *args, **settings: raise_it())
         with pytest.raises(KeyboardInterrupt):
             demo.run(tmp_path, steps=STEPS)
     demo.run(tmp_path, steps=STEPS, resume=True)

@@ -17,6 +17,7 @@ from PIL import Image as Pillow
 from condswap.decoding import quiet
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.pictures import read_picture, save_curves, save_grid, save_picture, swap_grid
+from condswap.provenance import Mark, read_mark
 
 
 def corners(size: int = 8) -> Pillow.Image:
@@ -328,6 +329,25 @@ def test_a_saved_grid_is_the_grid(tmp_path: Path) -> None:
     rows = {"picture": torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))}
     save_grid(tmp_path / "grid.png", rows, captions=["a", "b"])
     assert torch.equal(read_picture(tmp_path / "grid.png"), swap_grid(rows, captions=["a", "b"]))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.jpeg", "a.webp"])
+def test_a_saved_picture_says_how_it_was_made_if_told_to(tmp_path: Path, name: str) -> None:
+    image = torch.rand(3, 9, 7, generator=torch.Generator().manual_seed(0))
+    (tmp_path / "plain").mkdir()
+    save_picture(image, tmp_path / "plain" / name)
+    save_picture(image, tmp_path / name, mark=Mark(software="mine"))
+    assert read_mark(tmp_path / "plain" / name) is None
+    assert read_mark(tmp_path / name)["software"] == "mine"
+    assert torch.equal(read_picture(tmp_path / name), read_picture(tmp_path / "plain" / name))
+
+
+def test_a_saved_grid_says_how_it_was_made_if_told_to(tmp_path: Path) -> None:
+    rows = {"picture": torch.zeros(2, 3, 16, 16)}
+    save_grid(tmp_path / "a.png", rows)
+    save_grid(tmp_path / "b.png", rows, mark=Mark(model_id="0" * 64))
+    assert read_mark(tmp_path / "a.png") is None
+    assert read_mark(tmp_path / "b.png")["model_id"] == "0" * 64
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")])

@@ -1,5 +1,6 @@
 """`condswap train`: what it leaves, and that a run that was stopped, however, goes on as if it had not been."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from toy_folder import make_faces
 from condswap import CGAN, ConfigError, DataError, Trainer, train
 from condswap.cli import main
 from condswap.pictures import read_picture
+from condswap.provenance import read_mark
 
 STEPS = 6
 SMALL = ["--size", "32", "--steps", str(STEPS), "--batch-size", "4", "--save-every", "2", "--device", "cpu"]
@@ -52,12 +54,24 @@ def weights(out: Path) -> bytes:
     return (out / "swapper" / "model.safetensors").read_bytes()
 
 
+def model_in_picture(out: Path) -> str:
+    """The id of the model that the picture says made it."""
+    mark = read_mark(out / "swaps.png")
+    assert mark["digital_source_type"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    return mark["model_id"]
+
+
+def model_in_folder(out: Path) -> str:
+    return json.loads((out / "swapper" / "config.json").read_text())["weights"]["sha256"]
+
+
 def test_it_leaves_a_swapper_a_picture_a_report_and_a_state(whole):
     out = whole.model.parent
     assert {path.name for path in out.iterdir()} == {"swapper", "swaps.png", "report.md", "state"}
     assert CGAN.from_pretrained(out / "swapper").classes == ("biden", "trump")
     assert whole.report_file.read_text() == whole.report.to_markdown()
     assert "Measured" in (out / "swapper" / "README.md").read_text()
+    assert model_in_picture(out) == model_in_folder(out)
     rows = 2 * (1 + 2)
     assert read_picture(whole.swaps).shape[1] > rows * 128
     assert len(list((out / "state").iterdir())) == 3
@@ -87,6 +101,8 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(step, faces, whole, re
         with pytest.raises(KeyboardInterrupt):
             train.run(faces, tmp_path, **SETTINGS)
     assert CGAN.from_pretrained(tmp_path / "swapper").classes == ("biden", "trump")
+    if step == 2:  # the picture and the swapper are of the same step
+        assert model_in_picture(tmp_path) == model_in_folder(tmp_path)
     train.run(faces, tmp_path, **SETTINGS)
     assert weights(tmp_path) == weights(whole.model.parent)
 

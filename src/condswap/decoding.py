@@ -79,6 +79,19 @@ def picture_size(source: Path | bytes) -> tuple[int, int]:
             return picture.height, picture.width
 
 
+def colour_profile(source: Path | bytes) -> bytes | None:
+    """Give the ICC profile of a picture in RGB, which says what its numbers mean; None without one, or in other colours.
+
+    Raises `DataError` with the reason.
+    """
+    with _reading():
+        from PIL import Image as Pillow
+
+        with Pillow.open(BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as picture:
+            profile = picture.info.get("icc_profile")
+            return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
+
+
 def to_tensor(picture: "PillowImage") -> Tensor:
     """Copy the pixels of a Pillow picture in mode RGB or L to a uint8 tensor (c, h, w)."""
     pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from condswap.errors import DataError
+from condswap.provenance import DIGITAL_SOURCE_TYPE
 
 __all__ = ["MEASURED", "as_shown", "is_our_card", "model_card", "with_measured"]
 
@@ -18,7 +19,6 @@ MEASURED = "measured "
 
 _MEASURED_HEADING = "## Measured"
 _MARKER = "<!-- condswap writes this card anew at every save; delete this line to keep your own words -->"
-_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _TAGS = ("condswap", "face-swap", "conditional-gan", "image-to-image", "safetensors", "synthetic-media")
 
 # The Hub refuses a card whose `license` it does not know; any other one is `other` with a `license_name`.
@@ -96,7 +96,7 @@ def model_card(
         "- Whoever shows its pictures says, where they are shown, that they are synthetic.",
         "## Marking",
         "Every picture that this model makes is synthetic: a real picture with a face made by a trained algorithm. Its "
-        f"IPTC digital source type is `{_SOURCE_TYPE}`. condswap writes that into the files that it makes; a mark in a "
+        f"IPTC digital source type is `{DIGITAL_SOURCE_TYPE}`. condswap writes that into the files that it makes; a mark in a "
         "file can be removed, so keep it there and do not rely on its absence.",
         "## Limits",
         "A swap may leak the identity of the person in the picture: the result can look like a mixture of both. "

@@ -18,6 +18,7 @@ from torch import Tensor
 from condswap.decoding import decode_picture, quiet, require_pillow, to_tensor
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.files import write_atomically
+from condswap.provenance import Mark, marked
 from condswap.types import Image
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".webp": ("WEBP", {"quality": 95}),
 }
+FORMATS = tuple(_WRITERS)
+"""How the name of a picture ends that can be written."""
+
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _PAPER, _INK, _FAINT = (250, 250, 248), (38, 38, 42), (110, 110, 118)
 _SMALLEST_CELL = 128
 
@@ -53,8 +58,12 @@ def read_picture(path: Path | str, *, image_size: int | None = None) -> Tensor:
         raise DataError(f"cannot use {path}: {error}") from error
 
 
-def save_picture(image: Tensor, path: Path | str) -> None:
+def save_picture(image: Tensor, path: Path | str, *, mark: Mark | None = None, profile: bytes | None = None) -> None:
     """Write an image (3, h, w) or a mask (1, h, w), float in [0, 1], as PNG, JPEG or WebP, whole or not at all.
+
+    A fourth channel is its transparency, which JPEG does not keep. `profile` is the ICC profile of its colours.
+
+    With a `mark` the file says how it was made, which a picture with a face made by a model should.
 
     Raises `ConfigError` for another suffix, `ShapeError` for another shape, `DataError` for values outside [0, 1] and
     for a disk that refuses.
@@ -64,8 +73,10 @@ def save_picture(image: Tensor, path: Path | str) -> None:
     if path.suffix.lower() not in _WRITERS:
         raise ConfigError(f"cannot write a picture named {path.name!r}; end the name in {', '.join(_WRITERS)}")
     kind, options = _WRITERS[path.suffix.lower()]
-    picture = to_pillow(image)
-    write_atomically(path, lambda temporary: picture.save(temporary, kind, **options))
+    if profile is not None:
+        options = {**options, "icc_profile": profile}
+    picture = encode_picture(image[:3] if kind == "JPEG" else image, kind, **options)
+    write_atomically(path, marked(picture, mark) if mark else picture)
 
 
 def swap_grid(rows: Mapping[str, Image], *, scale: int | None = None, captions: Sequence[str] | None = None) -> Tensor:
@@ -113,10 +124,15 @@ def swap_grid(rows: Mapping[str, Image], *, scale: int | None = None, captions: 
 
 
 def save_grid(
-    path: Path | str, rows: Mapping[str, Image], *, scale: int | None = None, captions: Sequence[str] | None = None
+    path: Path | str,
+    rows: Mapping[str, Image],
+    *,
+    scale: int | None = None,
+    captions: Sequence[str] | None = None,
+    mark: Mark | None = None,
 ) -> None:
-    """Write what `swap_grid` lays out as a picture file, whole or not at all."""
-    save_picture(swap_grid(rows, scale=scale, captions=captions), path)
+    """Write what `swap_grid` lays out as a picture file, as `save_picture` does."""
+    save_picture(swap_grid(rows, scale=scale, captions=captions), path, mark=mark)
 
 
 def save_curves(path: Path | str, curves: Mapping[str, Sequence[tuple[int, float]]], *, title: str = "") -> None:
@@ -159,13 +175,13 @@ def save_curves(path: Path | str, curves: Mapping[str, Sequence[tuple[int, float
 
 
 def to_pillow(image: Tensor) -> "PillowImage":
-    """Turn an image (3, h, w) or a mask (1, h, w), float in [0, 1], into a picture of Pillow's.
+    """Turn an image (3, h, w), with its transparency (4, h, w), or a mask (1, h, w), float in [0, 1], into Pillow's.
 
     Raises `ShapeError` for another shape or kind, `DataError` for values outside [0, 1].
     """
     from PIL import Image as Pillow
 
-    if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape or not image.is_floating_point():
+    if image.ndim != 3 or image.shape[0] not in _MODES or 0 in image.shape or not image.is_floating_point():
         raise ShapeError(
             f"cannot make a picture of {str(image.dtype).removeprefix('torch.')} {tuple(image.shape)}; give one float "
             "image (3, h, w) or mask (1, h, w), such as batch[0]"
@@ -176,8 +192,7 @@ def to_pillow(image: Tensor) -> "PillowImage":
     if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise DataError(f"cannot make a picture of values from {low:.4g} to {high:.4g}; an image is in [0, 1]")
     pixels = rearrange((image.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").contiguous()
-    mode = "RGB" if image.shape[0] == 3 else "L"
-    return Pillow.frombytes(mode, (image.shape[2], image.shape[1]), pixels.numpy().tobytes())
+    return Pillow.frombytes(_MODES[image.shape[0]], (image.shape[2], image.shape[1]), pixels.numpy().tobytes())
 
 
 def encode_picture(image: Tensor, kind: str, **settings: Any) -> bytes:

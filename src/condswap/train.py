@@ -15,7 +15,9 @@ from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Report, evaluate
 from condswap.files import make_writable_folder, write_atomically
 from condswap.pictures import save_grid
+from condswap.pretrained import model_id
 from condswap.progress import say
+from condswap.provenance import Mark
 from condswap.training import Trainer, TrainerConfig, every
 from condswap.training.earlier import has_state
 from condswap.training.interrupt import held_back as whole
@@ -100,14 +102,14 @@ def run(
         with whole():
             try:
                 _keep(trainer, state, out)
-                save_grid(made["swaps"], pictures(trainer.model, held))
+                _show(trainer.model, held, made["swaps"])
             except DataError as error:  # such as a full disk; the next time may be better, and so may the end
                 say(f"{error}\ntraining goes on, and it is tried again after {save_every} steps")
 
     try:
         trainer.fit(train, steps, hook=every(save_every, keep), held_back=held)
         _keep_at_last(trainer, state, out)
-        save_grid(made["swaps"], pictures(model, held))
+        _show(model, held, made["swaps"])
         report = evaluate(model, held, known=train, identity=identity)
         report.remember(model.history)
         write_atomically(made["report_file"], report.to_markdown().encode())
@@ -145,6 +147,11 @@ def pictures(model: CGAN, data: Faces) -> dict[str, torch.Tensor]:
         for to in (name, *(other for other in people if other != name)):
             rows[f"{name} as {to}"] = model.swap(image, to, source=name, mask=mask).cpu()
     return rows
+
+
+def _show(model: CGAN, data: Faces, path: Path) -> None:
+    """Write the picture, marked as what it is."""
+    save_grid(path, pictures(model, data), mark=Mark(model_id=model_id(model.state_dict())))
 
 
 def _files(out: Path) -> dict[str, Path]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import condswap
 from condswap.cli import commands
+from condswap.cli.footage import add_extract, add_swap
+from condswap.cli.kinds import count, export_file, names, seed, target
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,19 +21,22 @@ def parser() -> argparse.ArgumentParser:
         "cores, and writes pictures of what it does, beside the exact swaps that the toy faces know.",
     )
     demo.add_argument("--out", type=Path, default=Path("demo"), help="for the pictures and the model (default: demo)")
-    demo.add_argument("--steps", type=_count, default=2000, help="steps of training (default: 2000)")
-    demo.add_argument("--seed", type=_seed, default=0, help="of the training (default: 0)")
+    demo.add_argument("--steps", type=count, default=2000, help="steps of training (default: 2000)")
+    demo.add_argument("--seed", type=seed, default=0, help="of the training (default: 0)")
     demo.add_argument("--resume", action="store_true", help="go on from where an interrupted demo stopped")
     demo.set_defaults(
         run=commands.demo,
         go_on="the model so far is in {out}/swapper; go on with `condswap demo --out {out} --steps {steps} --resume`",
     )
+    add_extract(added)
     _add_doctor(added)
     _add_train(added)
     _add_pack(added)
+    add_swap(added)
     _add_evaluate(added)
     _add_export(added)
     _add_import_dfl(added)
+    _add_verify(added)
     return whole
 
 
@@ -44,8 +49,8 @@ def _add_doctor(added: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "1 only where training cannot work.",
     )
     doctor.add_argument("faces", type=Path, metavar="FACES", help="what `condswap train` takes")
-    doctor.add_argument("--size", type=_count, default=64, help="the side of the pictures in training (default: 64)")
-    doctor.add_argument("--classes", type=_names, metavar="NAME,NAME", help="the people to look at (default: all)")
+    doctor.add_argument("--size", type=count, default=64, help="the side of the pictures in training (default: 64)")
+    doctor.add_argument("--classes", type=names, metavar="NAME,NAME", help="the people to look at (default: all)")
     doctor.add_argument(
         "--identity",
         metavar="FILE",
@@ -72,11 +77,11 @@ def _add_train(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="one folder of faces a person, a workspace of DeepFaceLab's, a faceset.pak, or what `condswap pack` wrote",
     )
     train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the folder for all that is written")
-    train.add_argument("--size", type=_count, default=64, help="the side of the model's pictures (default: 64)")
-    train.add_argument("--steps", type=_count, default=4000, help="steps of training, in all (default: 4000)")
-    train.add_argument("--batch-size", type=_count, default=8, help="pictures a step (default: 8)")
+    train.add_argument("--size", type=count, default=64, help="the side of the model's pictures (default: 64)")
+    train.add_argument("--steps", type=count, default=4000, help="steps of training, in all (default: 4000)")
+    train.add_argument("--batch-size", type=count, default=8, help="pictures a step (default: 8)")
     train.add_argument(
-        "--classes", type=_names, metavar="NAME,NAME", help="the people to take, in this order (default: all)"
+        "--classes", type=names, metavar="NAME,NAME", help="the people to take, in this order (default: all)"
     )
     train.add_argument("--bottleneck", choices=["cross_attention", "mlp"], default="cross_attention")
     train.add_argument(
@@ -84,11 +89,9 @@ def _add_train(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="FILE",
         help="the network that says who is seen, for the report: an .onnx file, or user/name on the Hub",
     )
-    train.add_argument(
-        "--save-every", type=_count, default=500, help="steps between two times of saving (default: 500)"
-    )
+    train.add_argument("--save-every", type=count, default=500, help="steps between two times of saving (default: 500)")
     train.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
-    train.add_argument("--seed", type=_seed, default=0, help="of everything random (default: 0)")
+    train.add_argument("--seed", type=seed, default=0, help="of everything random (default: 0)")
     train.set_defaults(
         run=commands.train, go_on="the swapper so far is in {out}/swapper; give the same command again to go on"
     )
@@ -103,9 +106,9 @@ def _add_pack(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     pack.add_argument("faces", type=Path, metavar="FACES", help="what `condswap train` takes")
     pack.add_argument("file", type=Path, metavar="FILE.safetensors", help="the file to write")
-    pack.add_argument("--size", type=_count, default=128, help="the side of the pictures (default: 128)")
+    pack.add_argument("--size", type=count, default=128, help="the side of the pictures (default: 128)")
     pack.add_argument(
-        "--classes", type=_names, metavar="NAME,NAME", help="the people to take, in this order (default: all)"
+        "--classes", type=names, metavar="NAME,NAME", help="the people to take, in this order (default: all)"
     )
     pack.set_defaults(run=commands.pack, go_on="nothing was written; run the same command again")
 
@@ -137,7 +140,7 @@ def _add_evaluate(added: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     evaluate.add_argument("--out", type=Path, metavar="FILE.md", help="write the report there, too")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all the figures there as JSON")
     evaluate.add_argument("--card", action="store_true", help="put the main figures into the card of MODEL, a folder")
-    evaluate.add_argument("--limit", type=_count, default=512, help="pictures to look at, at most (default: 512)")
+    evaluate.add_argument("--limit", type=count, default=512, help="pictures to look at, at most (default: 512)")
     evaluate.set_defaults(run=commands.evaluate, go_on="nothing was written; run the same command again")
 
 
@@ -151,9 +154,9 @@ def _add_export(added: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     export.add_argument("model", metavar="MODEL", help="the folder of a saved model, or user/name on the Hub")
     export.add_argument(
-        "--to", type=_target, required=True, metavar="CLASS", help="whom to show, or a blend: anna=0.7,bob=0.3"
+        "--to", type=target, required=True, metavar="CLASS", help="whom to show, or a blend: anna=0.7,bob=0.3"
     )
-    export.add_argument("file", type=_export_file, metavar="OUT.onnx|OUT.dfm", help="the file to write")
+    export.add_argument("file", type=export_file, metavar="OUT.onnx|OUT.dfm", help="the file to write")
     seen = export.add_mutually_exclusive_group()
     seen.add_argument(
         "--source", metavar="CLASS", help="who will be in the pictures (default: guessed in every picture)"
@@ -183,53 +186,28 @@ def _add_import_dfl(added: "argparse._SubParsersAction[argparse.ArgumentParser]"
     import_dfl.add_argument("folder", type=Path, metavar="DIR", help="with NAME_SAEHD_encoder.npy and so on")
     import_dfl.add_argument("out", type=Path, metavar="OUT", help="the folder for the model")
     import_dfl.add_argument("--archi", help="the architecture, such as liae-ud (default: what data.dat says)")
-    import_dfl.add_argument("--resolution", type=_count, help="the side of the pictures (default: what data.dat says)")
+    import_dfl.add_argument("--resolution", type=count, help="the side of the pictures (default: what data.dat says)")
     import_dfl.add_argument("--name", help="of the model, where there are several in DIR")
     import_dfl.add_argument(
-        "--classes", type=_names, metavar="NAME,NAME", help="what to call src and dst (default: src,dst)"
+        "--classes", type=names, metavar="NAME,NAME", help="what to call src and dst (default: src,dst)"
     )
     import_dfl.set_defaults(run=commands.import_dfl, go_on="nothing was written; run the same command again")
 
 
-def _target(text: str) -> str | dict[str, float]:
-    if "=" not in text:
-        return text
-    blend = {}
-    for part in text.split(","):
-        name, _, weight = part.partition("=")
-        try:
-            blend[name] = float(weight)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{part!r} is not NAME=WEIGHT, such as anna=0.7") from error
-    return blend
-
-
-def _export_file(text: str) -> Path:
-    path = Path(text)
-    if path.suffix not in (".onnx", ".dfm"):
-        raise argparse.ArgumentTypeError(f"{text!r} ends neither in .onnx nor in .dfm")
-    return path
-
-
-def _names(text: str) -> list[str] | None:
-    return text.split(",") if text else None
-
-
-def _count(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
-    return number
-
-
-def _seed(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number < 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**63 - 1")
-    return number
+def _add_verify(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verify = added.add_parser(
+        "verify",
+        help="find out whether a file says that a model made what it shows",
+        description="Reads the marks of a picture or a video: the IPTC digital source type in its XMP, and its C2PA manifest. "
+        "The exit status is 0 where it says that it is synthetic and nothing in it is invalid, and 1 otherwise. That no mark "
+        "is found says nothing: any file can lose its marks.",
+    )
+    verify.add_argument("file", type=Path, metavar="FILE", help="a JPEG, PNG, WebP, MP4 or MOV")
+    verify.add_argument(
+        "--trust",
+        type=Path,
+        metavar="CA.pem",
+        help="certificates of those who may vouch for who signed a C2PA manifest",
+    )
+    verify.add_argument("--json", action="store_true", help="print all of it as JSON")
+    verify.set_defaults(run=commands.verify, go_on="nothing was changed; run the same command again")

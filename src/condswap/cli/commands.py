@@ -3,8 +3,15 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from condswap.faces.find import FaceFinder
+    from condswap.templates import Template
 
 _OF_A_STRANGER = 64  # pictures that are looked at, about
 
@@ -141,3 +148,115 @@ def import_dfl(given: argparse.Namespace) -> None:
         f"{said}; {model.image_shape[1]} px\n"
         f'The model: CGAN.from_pretrained("{given.out}"), whose swap to {model.classes[0]!r} is what DeepFaceLab merges\n'
     )
+
+
+def verify(given: argparse.Namespace) -> int:
+    """Read the marks of a file; the result is 0 where it says that it is synthetic and nothing is invalid."""
+    from condswap.provenance import verify
+
+    found = verify(given.file, trust=given.trust)
+    sys.stdout.write(json.dumps(found.to_dict(), indent=2) + "\n" if given.json else found.to_text())
+    return 0 if found.synthetic and not found.invalid else 1
+
+
+def extract(given: argparse.Namespace) -> None:
+    """Cut faces out of photos and videos."""
+    from condswap.evaluation import load_identity
+    from condswap.pipeline import extract
+    from condswap.templates import DEFAULT
+
+    with _finder(given, expression=True) as finder:
+        made = extract(
+            given.given,
+            given.out,
+            finder=finder,
+            template=_template(given.template or DEFAULT),
+            image_size=given.size,
+            step=given.step,
+            least_sharp=given.least_sharp,
+            identity=load_identity(given.identity) if given.identity else None,
+            everyone=given.everyone,
+        )
+    _tell(made.unreadable)
+    for folder, count in made.faces.items():
+        sys.stdout.write(f"{count} faces in {folder}\n")
+    for reason, count in made.left_out.items():
+        if count:
+            sys.stdout.write(f"{count} faces {reason} were left out\n")
+    sys.stdout.write(
+        f"Look at them, then: condswap doctor {given.out.parent} and condswap train {given.out.parent} --out RUN\n"
+    )
+
+
+def swap(given: argparse.Namespace) -> None:
+    """Swap the faces in photos and videos."""
+    from condswap.cgan import CGAN
+    from condswap.errors import ConfigError
+    from condswap.evaluation import load_identity
+    from condswap.pipeline import Look, Signature, Swapping
+    from condswap.training.devices import choose_device
+
+    if (given.sign_key is None) != (given.sign_certificate is None):
+        raise ConfigError("a signature takes both --sign-key and --sign-certificate")
+    look = Look(
+        mask=given.mask,
+        erode=given.erode,
+        feather=given.feather,
+        colour=given.colour,
+        seamless=given.seamless,
+        sharpen=given.sharpen,
+        denoise=given.denoise,
+    )
+    with Swapping(
+        CGAN.from_pretrained(given.model, device=choose_device(given.device)),
+        to=given.to,
+        finder=lambda: _finder(given),
+        source=given.source,
+        only=given.only,
+        identity=load_identity(given.identity) if given.identity else None,
+        look=look,
+        template=_template(given.template) if given.template else None,
+        smooth=given.smooth,
+        signature=Signature(key=given.sign_key, certificate=given.sign_certificate) if given.sign_key else None,
+        preset=given.preset,
+        quality=given.quality,
+    ) as swapping:
+        if given.preview:
+            count = swapping.preview(given.given, given.out, given.preview)
+            sys.stdout.write(f"{count} moments in {given.preview}; without --preview all of it is swapped\n")
+            return
+        made = swapping.swap(given.given, given.out)
+    _tell(made.unreadable)
+    for what in made.lacking:
+        sys.stderr.write(f"{what}\n")
+    if made.untouched:
+        sys.stdout.write(f"{len(made.untouched)} files without a face that was meant were copied as they are\n")
+    for file in made.files[:10]:
+        sys.stdout.write(f"{file}, marked as made by a model: condswap verify {file}\n")
+    if len(made.files) > 10:
+        sys.stdout.write(f"... and {len(made.files) - 10} more in {given.out}\n")
+
+
+def _finder(given: argparse.Namespace, *, expression: bool = False) -> "FaceFinder":
+    from condswap.faces.find import DETECTOR, FaceFinder
+
+    detector = given.detector or DETECTOR
+    return FaceFinder(detector, landmarks=given.landmarks, expression=expression, smallest=given.smallest)
+
+
+def _template(given: str) -> "Template":
+    """Give the template of that name, or that a JSON file describes."""
+    from condswap.errors import DataError
+    from condswap.templates import Template
+
+    if not given.endswith(".json"):
+        return Template.from_config(given)
+    try:
+        return Template.from_config(json.loads(Path(given).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"cannot use {given} as a crop template: {error}") from error
+
+
+def _tell(unreadable: Sequence[tuple[Path, str]]) -> None:
+    for path, reason in unreadable:
+        sys.stderr.write(f"left out {path}: {reason}\n")

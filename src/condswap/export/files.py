@@ -19,11 +19,11 @@ from condswap.export.graphs import DfmGraph, Known, OnnxGraph
 from condswap.export.older import older
 from condswap.files import write_atomically
 from condswap.generator import AnyLabel, AnySource, Generator
+from condswap.provenance import DIGITAL_SOURCE_TYPE
 
 OPSET, IR = 16, 8  # the newest that onnxruntime 1.11 reads, to which live applications are pinned
 TOLERANCE = 1e-5
 _LOOSEST = 1e-3  # where single precision is off by more, no file can be vouched for
-DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _LARGEST = 2**31 - 2**20  # bytes: protobuf's limit, and room for the graph
 _BATCHES = (1, 3)  # it is exported with 2
 
