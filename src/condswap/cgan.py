@@ -385,7 +385,13 @@ class CGAN(nn.Module):
         export_onnx(self.generator, path, to=to, source=source, model_id=pretrained.model_id(self.state_dict()))
 
     def export_dfm(
-        self, path: str | Path, *, to: AnyLabel, source: AnySource | None = None, morph: bool = False
+        self,
+        path: str | Path,
+        *,
+        to: AnyLabel,
+        source: AnySource | None = None,
+        morph: bool = False,
+        crop: str = "dfl_whole_face",
     ) -> None:
         """Write a DFM file, which DeepFaceLive, FaceFusion and VisoMaster run live.
 
@@ -398,13 +404,24 @@ class CGAN(nn.Module):
             source: the person in front of the camera: a class, or a `stranger` got to know from pictures of them.
             morph: give the file the input `morph_value:0`, from 0, the person in the picture as the model sees them, to 1, the
                 target.
+            crop: the template by which the application cuts faces out, one of `condswap.templates.TEMPLATES`. Where the model's
+                own is known and another, the file turns the one into the other.
 
         Raises:
             ConfigError: as `export_onnx`, or a part that cannot blend was to morph.
             DataError: there is no such class, or the disk refuses.
         """
         model_id = pretrained.model_id(self.state_dict())
-        export_dfm(self.generator, path, to=to, source=source, morph=morph, model_id=model_id)
+        export_dfm(
+            self.generator,
+            path,
+            to=to,
+            source=source,
+            morph=morph,
+            model_id=model_id,
+            template=self.template,
+            crop=Template.from_config(crop),
+        )
 
     def _check(self, image: Image, mask: Mask | None = None) -> None:
         """Refuse pictures and masks of another size or range."""

@@ -401,3 +401,55 @@ def test_a_missing_package_is_named_with_the_extra(model, tmp_path, monkeypatch)
 def test_a_folder_that_is_not_there_is_named(model, tmp_path):
     with pytest.raises(DataError, match="nowhere"):
         model.export_onnx(tmp_path / "nowhere" / "a.onnx", to="anna")
+
+
+def resampled(image: np.ndarray, matrix: np.ndarray, *, mode: str) -> np.ndarray:
+    """A picture (h, w, c) of side 1 moved by a matrix (2, 3), linearly, by SciPy."""
+    ndimage = pytest.importorskip("scipy.ndimage")
+    side = image.shape[0]
+    back = np.linalg.inv(np.vstack((matrix, (0, 0, 1))))
+    y, x = np.mgrid[:side, :side]
+    u, v, _ = back @ np.stack(((x.ravel() + 0.5) / side, (y.ravel() + 0.5) / side, np.ones(side**2)))
+    places = (v * side - 0.5, u * side - 0.5)
+    layers = [
+        ndimage.map_coordinates(layer, places, order=1, mode=mode, cval=0.0) for layer in np.moveaxis(image, 2, 0)
+    ]
+    return np.stack(layers, 1).reshape(image.shape)
+
+
+def test_a_dfm_turns_the_crop_of_the_application_into_that_of_the_model_and_back(tmp_path):
+    from condswap.templates import TEMPLATES
+
+    model = trained()
+    model.template = TEMPLATES["condswap"]
+    model.export_dfm(tmp_path / "turned.dfm", to="bob", source="anna")
+    model.template = None
+    model.export_dfm(tmp_path / "plain.dfm", to="bob", source="anna")
+    given = pictures(2)[0].permute(1, 2, 0).numpy()
+    # The eyes, nose and mouth of a face lie, in shares of the side, at these places in the one crop and in the other.
+    whole, own = (np.array(TEMPLATES[name].points) for name in ("dfl_whole_face", "condswap"))
+    transforms = pytest.importorskip("skimage.transform")
+    matrix = transforms.SimilarityTransform.from_estimate(whole, own).params[:2]
+    inside = resampled(given, matrix, mode="nearest").astype(np.float32)
+    names = ["out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0"]
+    plain = session(tmp_path / "plain.dfm").run(names, {"in_face:0": inside[None]})
+    back = np.linalg.inv(np.vstack((matrix, (0, 0, 1))))[:2]
+    turned = session(tmp_path / "turned.dfm").run(names, {"in_face:0": given[None]})
+    for one, wanted, mode in zip(turned, plain, ("grid-constant", "nearest", "grid-constant"), strict=True):
+        assert np.abs(one[0] - resampled(wanted[0], back, mode=mode)).max() < 1e-4
+    assert np.abs(turned[1] - plain[1]).max() > 0.01
+    assert facts(tmp_path / "turned.dfm")["crop"] == "dfl_whole_face"
+
+
+def test_a_crop_that_is_the_models_own_or_unknown_changes_nothing(tmp_path):
+    from condswap.templates import TEMPLATES
+
+    model = trained()
+    model.export_dfm(tmp_path / "unknown.dfm", to="bob")
+    model.template = TEMPLATES["facefusion"]
+    model.export_dfm(tmp_path / "own.dfm", to="bob", crop="facefusion")
+    assert facts(tmp_path / "own.dfm")["crop"] == "facefusion"
+    for name in ("unknown.dfm", "own.dfm"):
+        assert "GridSample" not in {node.op_type for node in onnx.load(tmp_path / name).graph.node}
+    with pytest.raises(ConfigError, match="crop template 'nobody'"):
+        model.export_dfm(tmp_path / "out.dfm", to="bob", crop="nobody")

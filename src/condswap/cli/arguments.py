@@ -173,6 +173,13 @@ def _add_export(added: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         action="store_true",
         help="give OUT.dfm the input morph_value, from 0, the person in the picture, to 1, the target",
     )
+    export.add_argument(
+        "--crop",
+        metavar="NAME",
+        default="dfl_whole_face",
+        help="how the application of OUT.dfm cuts faces out: dfl_whole_face, facefusion, deepfacelive, ... (default: "
+        "dfl_whole_face)",
+    )
     export.set_defaults(run=commands.export, go_on="nothing was written; run the same command again")
 
 

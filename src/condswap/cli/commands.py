@@ -130,7 +130,7 @@ def export(given: argparse.Namespace) -> None:
         every = max(1, len(faces) // _OF_A_STRANGER)
         source = model.stranger(torch.stack([faces[index]["image"] for index in range(0, len(faces), every)]))
     if dfm:
-        model.export_dfm(given.file, to=given.to, source=source, morph=given.morph)
+        model.export_dfm(given.file, to=given.to, source=source, morph=given.morph, crop=given.crop)
     else:
         model.export_onnx(given.file, to=given.to, source=source)
     sys.stdout.write(f"{given.file}, {given.file.stat().st_size / 2**20:.1f} MiB, gives what the model gives\n")

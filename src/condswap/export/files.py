@@ -20,6 +20,7 @@ from condswap.export.older import older
 from condswap.files import write_atomically
 from condswap.generator import AnyLabel, AnySource, Generator
 from condswap.provenance import DIGITAL_SOURCE_TYPE
+from condswap.templates import Template
 
 OPSET, IR = 16, 8  # the newest that onnxruntime 1.11 reads, to which live applications are pinned
 TOLERANCE = 1e-5
@@ -46,15 +47,21 @@ def export_dfm(
     source: AnySource | None = None,
     morph: bool = False,
     model_id: str = "",
+    template: Template | None = None,
+    crop: Template | None = None,
 ) -> None:
     """Write a DFM file, which shows the face in front of a camera as one target; see `CGAN.export_dfm`."""
-    graph = DfmGraph(generator, to=to, source=source)
+    same = template is None or crop is None or template.points == crop.points
+    turn = None if same or template is None or crop is None else crop.to(template)
+    graph = DfmGraph(generator, to=to, source=source, crop=turn)
     if morph:
         generator.check_blends()
     channels, height, width = generator.encoder.in_shape
     inputs = {"in_face:0": (height, width, channels)}
     outputs = ("out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0")
     told = _told(graph, model_id, layout="NHWC BGR")
+    taken = template if same else crop
+    told |= {} if taken is None else {"crop": taken.name}
     scalar = "morph_value:0" if morph else None
     write_atomically(
         path, lambda file: file.write_bytes(_onnx(graph, inputs, outputs=outputs, told=told, scalar=scalar))

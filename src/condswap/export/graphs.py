@@ -13,6 +13,7 @@ from torch.nn import functional
 from condswap.generator import AnyLabel, AnySource, Generator
 from condswap.parts import PerClass
 from condswap.roles import Face, Stranger
+from condswap.templates import invert, transform
 from condswap.types import Features, Image, Label, Mask
 
 Known: TypeAlias = int | Tensor
@@ -35,13 +36,27 @@ class OnnxGraph(nn.Module):
 class DfmGraph(nn.Module):
     """A picture (b, h, w, 3), BGR in [0, 1], to the mask of its face, the face as the target, and the mask of that."""
 
-    def __init__(self, generator: Generator, *, to: AnyLabel, source: AnySource | None) -> None:
+    inwards: Tensor
+    outwards: Tensor
+
+    def __init__(
+        self, generator: Generator, *, to: AnyLabel, source: AnySource | None, crop: Tensor | None = None
+    ) -> None:
+        """Take the similarity (2, 3) from the crops that come to those of the model, both of side 1; None for the same."""
         super().__init__()
         self.one = _Target(generator, to, source)
+        self.crops = crop is not None
+        if crop is not None:
+            _, height, width = generator.encoder.in_shape
+            self.register_buffer("inwards", _places(invert(crop), height, width))
+            self.register_buffer("outwards", _places(crop, height, width))
 
     def forward(self, in_face: Tensor, morph_value: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Show the picture as the target, or by `morph_value` (1), 0 to 1, less of it."""
-        features = self.one.generator.encode(rearrange(in_face.flip(-1), "b h w c -> b c h w"))
+        image = rearrange(in_face.flip(-1), "b h w c -> b c h w")
+        if self.crops:
+            image = _fetched(image, self.inwards, beyond="border")
+        features = self.one.generator.encode(image)
         seen, target = self.one.seen(features), self.one.target
         if morph_value is not None:
             start = self.one.weights(seen).to(morph_value.dtype)
@@ -49,8 +64,24 @@ class DfmGraph(nn.Module):
         face = self.one.show(features, target)
         before = self.one.show(features, seen).mask
         outputs = (before, face.image.flip(1), face.mask)
+        if self.crops:
+            beyond = ("zeros", "border", "zeros")
+            outputs = tuple(_fetched(*pair) for pair in zip(outputs, (self.outwards,) * 3, beyond, strict=True))
         first, second, third = (rearrange(one.clamp(0, 1), "b c h w -> b h w c") for one in outputs)
         return first, second, third
+
+
+def _places(matrix: Tensor, height: int, width: int) -> Tensor:
+    """Give where each pixel is fetched from, (1, h, w, 2) from -1 to 1: a matrix takes it there, in shares of the sides."""
+    y, x = ((torch.arange(side, dtype=torch.float64) + 0.5) / side for side in (height, width))
+    shares = transform(matrix, torch.stack(torch.meshgrid(x, y, indexing="xy"), 2).flatten(0, 1))
+    return rearrange(2 * shares - 1, "(h w) two -> 1 h w two", h=height).float()
+
+
+def _fetched(image: Tensor, places: Tensor, beyond: str) -> Tensor:
+    """Fetch pixels (b, c, h, w) from these places."""
+    grid = places.expand(image.shape[0], -1, -1, -1)
+    return functional.grid_sample(image, grid, mode="bilinear", padding_mode=beyond, align_corners=False)
 
 
 class _Target(nn.Module):
