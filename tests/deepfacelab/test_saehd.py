@@ -11,6 +11,7 @@ from hostile_pickles import payloads
 from condswap import CGAN, ConfigError, DataError, ShapeError, Trainer, TrainerConfig
 from condswap.deepfacelab import load_saehd
 from condswap.safe_pickle import loads
+from condswap.templates import TEMPLATES
 from condswap.testing import check_component, fake_batch
 
 FIXTURES = Path(__file__).resolve().parents[2] / ".." / "shared" / "fixtures" / "dfl"
@@ -156,6 +157,7 @@ def test_the_card_says_where_the_model_is_from(tmp_path):
         "steps in DeepFaceLab": 2,
         "face type": "wf",
     }
+    assert model.template is TEMPLATES["dfl_whole_face"]
 
 
 def test_what_is_told_goes_before_data_dat(tmp_path):

@@ -16,8 +16,10 @@ from condswap.deepfacelab.folder import ModelFolder, find_model
 from condswap.deepfacelab.layers import BIAS, WEIGHT, Layer, layers, ours, their_shapes
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.safe_pickle import Array
+from condswap.templates import TEMPLATES
 
 _Weights = Mapping[str, Mapping[str, Array]]
+_CROPS = {"h": "dfl_half_face", "mf": "dfl_midfull_face", "f": "dfl_full_face", "wf": "dfl_whole_face"}
 _MOST_NAMED = 200  # more than any network's file has weights
 
 
@@ -73,6 +75,7 @@ def load_saehd(
     model = CGAN(encoder, bottleneck, decoder, discriminator, classes=classes, masked_input=False)
     model.generator.load_state_dict(_state(found, files, wanted), assign=True)
     model.history = _history(network, facts)
+    model.template = TEMPLATES.get(_CROPS.get(str(options.get("face_type")), ""))
     return model.eval()
 
 
