@@ -1,1 +1,5 @@
 """Faces in pictures: found, aligned, followed through a video, and blended back."""
+
+from condswap.faces.find import Face, FaceFinder
+
+__all__ = ["Face", "FaceFinder"]
