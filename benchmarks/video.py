@@ -29,6 +29,7 @@ _ROUNDS = 3
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("--detector", required=True)
@@ -48,7 +49,8 @@ def main() -> None:
         found = [finder.find(frame.image)[:1] for frame in frames]
         table = stages(model, info, frames, found, points, finder if given.landmarks else None)
     count = len(frames)
-    print(f"{given.video.name}, {info.width} x {info.height}, {count} frames; model of {model.image_shape[1]} px; {torch.get_num_threads()} threads")
+    print(f"{given.video.name}, {info.width} x {info.height}, {count} frames; model of {model.image_shape[1]} px;")
+    print(f"{torch.get_num_threads()} threads")
     network = table["network"]
     print("\n| stage | ms a frame | frames a second | of the network's time |\n|---|---|---|---|")
     for name, seconds in table.items():
@@ -65,7 +67,9 @@ def stages(model, info, frames, found, points, finder) -> dict[str, float]:
     shown = [(frame.image, faces[0]) for frame, faces in zip(frames, found, strict=True) if faces]
     matrices = [template.matrix(face.points, size) for _, face in shown]
     cuts = [crop(image, matrix, size) for (image, _), matrix in zip(shown, matrices, strict=True)]
-    hulls = [draw_hull(hull_of(face, template), matrix, size) for (_, face), matrix in zip(shown, matrices, strict=True)]
+    hulls = [
+        draw_hull(hull_of(face, template), matrix, size) for (_, face), matrix in zip(shown, matrices, strict=True)
+    ]
     image, hull = torch.stack(cuts), torch.stack(hulls)
     with torch.no_grad(), evaluating(model):
         face = model.generator(image[:8], model.classes[-1], None, hull[:8])
@@ -111,9 +115,7 @@ def stages(model, info, frames, found, points, finder) -> dict[str, float]:
         "join and mark": finish,
     }
     if finder is not None:
-        work["mesh (MediaPipe, of one face)"] = lambda: [
-            finder._mesh.refine(face, image) for image, face in shown
-        ]
+        work["mesh (MediaPipe, of one face)"] = lambda: [finder._mesh.refine(face, image) for image, face in shown]
     best = dict.fromkeys(work, float("inf"))
     for _ in range(_ROUNDS):
         for name, run in work.items():
