@@ -156,7 +156,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
     info = probe(make_video(tmp_path / "a.mkv", count=2, sounds=[("tta", 0, 0.5)]))
     assert check_output(info, "b.mkv") == ()
     with pytest.raises(
-        ConfigError, match=r"b\.mp4 cannot hold the sound of a\.mkv, which is tta; end the name in \.mkv"
+        ConfigError, match=r"b\.mp4 cannot hold the sound of a\.mkv, which is tta; end the name in \.mov or \.mkv"
     ):
         check_output(info, "b.mp4")
     with pytest.raises(ConfigError, match=r"'b\.avi'; end the name in \.mp4, \.m4v, \.mov, \.mkv"):

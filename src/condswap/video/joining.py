@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
+_CURES = {  # where sound cannot go into the video: what can hold more
+    ".mp4": "end the name in .mov or .mkv, which hold more",
+    ".m4v": "end the name in .mov or .mkv, which hold more",
+    ".mov": "end the name in .mp4 or .mkv, or convert it to AAC first",
+}
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 # What the container writes of itself, or what is not true of the new file.
 _OWN = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
@@ -197,11 +202,7 @@ def _add_streams(
             copy = joined.add_stream_from_template(stream)
         except ValueError as error:
             if stream.type == "audio":
-                cure = (
-                    "convert it to AAC first"
-                    if out.suffix.lower() == ".mkv"
-                    else "end the name in .mkv, which holds more"
-                )
+                cure = _CURES.get(out.suffix.lower(), "convert it to AAC first")
                 raise ConfigError(
                     f"a video named {out.name} cannot hold the sound of {Path(container.name).name}, which is {name}; {cure}"
                 ) from error
