@@ -1,9 +1,11 @@
 """Finding faces in a picture: where they are, their five points, and where MediaPipe is at hand their mesh."""
 
 import contextlib
+import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +30,7 @@ _NOSE_TIP, _MOUTH = 4, (61, 291)
 _LOOKED_AT = 640  # pixels of the longer side, at which a picture is searched
 _AROUND = 1.5  # of the box: what the mesh is looked for in
 _MESH_SIDE = 256
+_ASTRAY = 0.25  # of the box: a mesh that is so far off is that of a neighbour
 _FEWEST = 8  # pixels of a side below which there is nothing to be found
 
 
@@ -40,7 +43,7 @@ class Face:
         box: left, top, right, bottom.
         score: how sure the detector is, to 1.
         outline: (n, 2), the convex hull of the face's mesh, or None where no mesh was found.
-        expression: MediaPipe's 52 coefficients in [0, 1] by name, such as `jawOpen`; empty where they were not asked for.
+        expression: MediaPipe's 52 coefficients in [0, 1] by name, such as `jawOpen`, or None where they were not asked for.
     """
 
     points: Tensor
@@ -88,18 +91,16 @@ class FaceFinder:
         surest: float = 0.7,
     ) -> None:
         self.smallest, self.surest, self.expression = smallest, surest, expression
-        self._detector = _open_detector(_found(detector, "--detector"), surest)
-        self._mesh = None if landmarks is None else _Mesh(_found(landmarks, "--landmarks"), expression=expression)
+        weights = _found(detector, "--detector")
+        self._files = [weights] if landmarks is None else [weights, _found(landmarks, "--landmarks")]
+        self._detector = _open_detector(weights, surest)
+        self._mesh = None if landmarks is None else _Mesh(self._files[1], expression=expression)
 
     def config(self) -> dict[str, Any]:
         """Give what the faces that it finds depend on, as JSON."""
+        networks = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in self._files]
         asked = {"smallest": self.smallest, "surest": self.surest, "expression": self.expression}
-        return {**asked, "mesh": self.finds_mesh}
-
-    @property
-    def finds_mesh(self) -> bool:
-        """Whether faces get an outline."""
-        return self._mesh is not None
+        return {**asked, "networks": networks}
 
     def find(self, frame: Tensor) -> list[Face]:
         """Find the faces of a picture, the largest first.
@@ -109,7 +110,6 @@ class FaceFinder:
 
         Raises:
             ShapeError: it is no such picture.
-            DataError: the detector's file is another network.
         """
         import cv2
 
@@ -122,11 +122,8 @@ class FaceFinder:
         shrunk = min(1.0, _LOOKED_AT / max(height, width))
         size = max(_FEWEST, round(width * shrunk)), max(_FEWEST, round(height * shrunk))
         small = pixels if shrunk == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        try:
-            self._detector.setInputSize(size)
-            _, found = self._detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-        except cv2.error as error:
-            raise DataError(f"the detector is not YuNet ({error.err}); give YuNet's weights") from error
+        self._detector.setInputSize(size)
+        _, found = self._detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         if found is None:
             return []
         ratio = torch.tensor((width / size[0], height / size[1]), dtype=torch.float64)
@@ -164,13 +161,15 @@ class _Mesh:
         except ImportError as error:
             raise ConfigError('the mesh of faces needs MediaPipe: pip install "condswap[landmarks]"') from error
         tasks: Any = mediapipe.tasks
+        self._of_picture: Callable[[Any], Any] = lambda pixels: mediapipe.Image(mediapipe.ImageFormat.SRGB, pixels)
         options = tasks.vision.FaceLandmarkerOptions(
             base_options=tasks.BaseOptions(model_asset_path=str(path)), output_face_blendshapes=expression, num_faces=1
         )
         try:
             with _silent():
                 self._network = tasks.vision.FaceLandmarker.create_from_options(options)
-                self._of_picture = lambda pixels: mediapipe.Image(mediapipe.ImageFormat.SRGB, pixels)
+                # Also where nobody closes it: at the end of Python it would fail to do so itself, with a traceback.
+                self._closing = weakref.finalize(self, self._network.close)
                 self._network.detect(self._of_picture(torch.zeros(64, 64, 3, dtype=torch.uint8).numpy()))
         except (RuntimeError, ValueError, OSError) as error:
             raise DataError(f"{path} is not MediaPipe's face_landmarker.task ({error}); download it again") from error
@@ -187,6 +186,8 @@ class _Mesh:
         mesh = mesh * side + torch.tensor((left, top))
         eyes = [mesh[list(eye)].mean(0) for eye in _MIDDLE_OF_EYES]
         points = torch.stack((*eyes, mesh[_NOSE_TIP], *(mesh[corner] for corner in _MOUTH)))
+        if float((points.mean(0) - face.points.mean(0)).norm()) > _ASTRAY * face.size:
+            return face
         expression = (
             {one.category_name: one.score for one in found.face_blendshapes[0]} if found.face_blendshapes else {}
         )
@@ -194,7 +195,7 @@ class _Mesh:
         return Face(points, face.box, face.score, convex_hull(mesh), expression or None)
 
     def close(self) -> None:
-        self._network.close()
+        self._closing()
 
 
 def convex_hull(points: Tensor) -> Tensor:
@@ -236,16 +237,24 @@ def _open_detector(path: Path, surest: float) -> Any:
         raise ConfigError('finding faces needs OpenCV: pip install "condswap[video]"') from error
     try:
         with _silent():
-            return cv2.FaceDetectorYN.create(str(path), "", (_LOOKED_AT, _LOOKED_AT), surest)
+            detector = cv2.FaceDetectorYN.create(str(path), "", (64, 64), surest)
+            detector.detect(torch.zeros(64, 64, 3, dtype=torch.uint8).numpy())  # another network fails only here
+            return detector
     except cv2.error as error:
-        raise DataError(f"{path} is not YuNet ({error.err}); download it again") from error
+        raise DataError(f"{path} is not YuNet ({error.err}); give YuNet's weights, or download them again") from error
 
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """Keep from the terminal what the networks' own libraries write there past Python while they are loaded."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no terminal
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield

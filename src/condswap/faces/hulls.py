@@ -6,7 +6,8 @@ from torch import Tensor
 from condswap.faces.find import Face
 from condswap.templates import Template, invert, outline, transform
 
-_FINE = 4  # bits below the pixel, in which OpenCV draws
+_FINE = 4  # times as large a mask is drawn
+_BITS = 4  # below the pixel, in which OpenCV counts then
 
 
 def hull_of(face: Face, template: Template) -> Tensor:
@@ -26,7 +27,8 @@ def draw_hull(hull: Tensor, matrix: Tensor, size: int) -> Tensor:
     """
     import cv2
 
-    corners = transform(matrix, hull).clamp(-4 * size, 5 * size) * 2**_FINE
-    canvas = torch.zeros(size, size, dtype=torch.uint8).numpy()
-    cv2.fillConvexPoly(canvas, corners.round().int().numpy(), (255.0,), lineType=cv2.LINE_AA, shift=_FINE)
-    return torch.from_numpy(canvas).float()[None] / 255
+    # Drawn large and averaged: what OpenCV itself draws smooth is most of a pixel too wide.
+    corners = transform(matrix, hull).clamp(-4 * size, 5 * size) * _FINE + (_FINE - 1) / 2
+    canvas = torch.zeros(size * _FINE, size * _FINE, dtype=torch.uint8).numpy()
+    cv2.fillConvexPoly(canvas, (corners * 2**_BITS).round().int().numpy(), (255.0,), shift=_BITS)
+    return torch.from_numpy(cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)).float()[None] / 255

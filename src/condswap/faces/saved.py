@@ -1,10 +1,11 @@
 """What was found of faces, as JSON: beside a face that was cut out, and as a log of a video that was searched."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, BinaryIO, Self, TextIO
 
 import torch
 from torch import Tensor
@@ -38,22 +39,20 @@ def understand(described: object) -> Face:
     if not isinstance(described, Mapping):
         raise DataError("a face is not described by an object")
     points, box = _tensor(described.get("points"), "points"), _tensor([described.get("box")], "box", width=4)
-    score = described.get("score")
-    if len(points) != 5 or isinstance(score, bool) or not isinstance(score, int | float):
-        raise DataError("a face without five points, a box and a score")
-    outline, expression = described.get("outline"), described.get("expression")
-    if expression is not None and not (
-        isinstance(expression, Mapping)
-        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in expression.values())
-    ):
-        raise DataError("an expression that is not made of numbers by name")
+    if len(points) != 5:
+        raise DataError(f"a face of {len(points)} points; there are five")
     left, top, right, bottom = box[0].tolist()
+    outline, expression = described.get("outline"), described.get("expression")
+    if expression is not None and not isinstance(expression, Mapping):
+        raise DataError("an expression that is not made of numbers by name")
     return Face(
         points,
         (left, top, right, bottom),
-        float(score),
+        _number(described.get("score"), "a score"),
         None if outline is None else _tensor(outline, "outline"),
-        None if expression is None else {str(name): float(value) for name, value in expression.items()},
+        None
+        if expression is None
+        else {str(name): _number(value, "an expression") for name, value in expression.items()},
     )
 
 
@@ -78,25 +77,34 @@ class FaceLog:
                 file.seek(0)
                 if _value(file.readline()) == dict(header):
                     end = file.tell()
-                    while (entry := _entry(file.readline())) is not None:
+                    for entry in _entries(file):
                         self.last, end = entry[0], file.tell()
-                file.truncate(end)  # a line that was cut off, or another search
-            self._file: TextIO = path.open("a", encoding="utf-8")
+                if file.seek(0, os.SEEK_END) > end:  # a line that was cut off, or another search
+                    file.truncate(end)
+            # Line by line, so that a kill costs the frame that was being looked at.
+            self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
             if not end:
                 self._write(dict(header))
         except OSError as error:
-            raise DataError(f"{path} cannot be used: {error.strerror}; allow reading and writing it") from error
+            raise _refusal(path, error) from error
 
     def __iter__(self) -> Iterator[tuple[int, list[Face], bool]]:
         """Give the frames: the number, the faces, and whether a new shot begins."""
-        self._file.flush()
         with self.path.open("rb") as file:
             file.readline()
-            while (entry := _entry(file.readline())) is not None:
-                yield entry
+            yield from _entries(file)
 
     def add(self, number: int, faces: Sequence[Face], *, cut: bool) -> None:
-        """Write a frame."""
+        """Write a frame.
+
+        Args:
+            number: of the frame, from 0 on.
+            faces: those in it.
+            cut: whether it begins a new shot.
+
+        Raises:
+            DataError: the disk refuses.
+        """
         self._write([number, cut, [describe(face) for face in faces]])
         self.last = number
 
@@ -115,7 +123,10 @@ class FaceLog:
         self.close()
 
     def _write(self, value: object) -> None:
-        self._file.write(json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n")
+        try:
+            self._file.write(json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n")
+        except OSError as error:
+            raise _refusal(self.path, error) from error
 
 
 def _value(line: bytes) -> object:
@@ -126,20 +137,34 @@ def _value(line: bytes) -> object:
         return None
 
 
+def _refusal(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path} cannot be used: {error.strerror}; free some space, or allow reading and writing it")
+
+
+def _entries(file: BinaryIO) -> Iterator[tuple[int, list[Face], bool]]:
+    """Give the frames that the next lines describe, as long as they are whole."""
+    while (entry := _entry(file.readline())) is not None:
+        yield entry
+
+
 def _entry(line: bytes) -> tuple[int, list[Face], bool] | None:
     """Give the frame that a line describes; None for a line that is not whole."""
     value = _value(line)
-    if (
-        not isinstance(value, list)
-        or len(value) != 3
-        or not isinstance(value[0], int)
-        or not isinstance(value[2], list)
-    ):
+    if not isinstance(value, list) or len(value) != 3:
+        return None
+    number, cut, faces = value
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0 or not isinstance(faces, list):
         return None
     try:
-        return value[0], [understand(face) for face in value[2]], bool(value[1])
+        return number, [understand(face) for face in faces], bool(cut)
     except DataError:
         return None
+
+
+def _number(given: object, what: str) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) < _BOUND:
+        raise DataError(f"{what} that is no number")
+    return float(given)
 
 
 def _rounded(points: Tensor) -> list[list[float]]:

@@ -12,6 +12,7 @@ from condswap.templates import transform, umeyama
 
 _REACH = 0.5  # of a face's size: how far its middle may move between two frames that are looked at
 _GROWTH = 1.6  # times: how much its size may change
+_LEAST = 0.1  # of sigma: a narrower Gaussian is 0 at the next frame
 _PATIENCE = 6  # frames, as they are looked at, for which a face may go unseen
 
 
@@ -46,7 +47,7 @@ def follow(frames: Iterable[tuple[int, Sequence[Face], bool]], *, step: int = 1)
     ended: list[Track] = []
     live: list[Track] = []
     for number, faces, cut in frames:
-        old = [track for track in live if cut or number - track.frames[-1] > _PATIENCE * step]
+        old = [track for track in live if cut or number - track.frames[-1] > (_PATIENCE + 1) * step]
         ended += old
         live = [track for track in live if track not in old]
         pairs = sorted(
@@ -77,10 +78,11 @@ def fill(track: Track) -> Track:
     frames: list[int] = []
     faces: list[Face] = []
     for number, face in zip(track.frames, track.faces, strict=True):
-        while frames and frames[-1] + 1 < number:
-            before, share = faces[-1], 1 / (number - frames[-1])
-            frames.append(frames[-1] + 1)
-            faces.append(_between(before, face, share))
+        if frames:
+            last, before = frames[-1], faces[-1]
+            for missing in range(last + 1, number):
+                frames.append(missing)
+                faces.append(_between(before, face, (missing - last) / (number - last)))
         frames.append(number)
         faces.append(face)
     return Track(frames, faces)
@@ -96,7 +98,7 @@ def steady(track: Track, sigma: float) -> Track:
         track: with a face in every frame, as `fill` gives it.
         sigma: of the Gaussian, in frames; 0 leaves the track as it is.
     """
-    if sigma <= 0 or len(track.faces) < 3:
+    if sigma < _LEAST or len(track.faces) < 3:
         return track
     points = torch.stack([face.points.double() for face in track.faces]).flatten(1)
     smooth = _line_at_each(points, sigma).reshape(-1, 5, 2)
@@ -119,10 +121,10 @@ def _line_at_each(values: Tensor, sigma: float) -> Tensor:
 
 def _distance(one: Face, other: Face) -> float:
     """Give how far two faces are apart, in shares of their size; infinite for sizes that do not fit."""
-    size, another = one.size, other.size
-    if not max(size, another) < _GROWTH * max(min(size, another), 1e-6):
+    smaller, larger = sorted((one.size, other.size))
+    if smaller <= 0 or larger >= _GROWTH * smaller:
         return math.inf
-    return math.dist(one.middle, other.middle) / max(size, another)
+    return math.dist(one.middle, other.middle) / larger
 
 
 def _between(one: Face, other: Face, share: float) -> Face:

@@ -30,6 +30,8 @@ def choose_by_place(tracks: Sequence[Track], place: str, *, width: int) -> list[
         return list(tracks)
     if place == "largest":
         return _without_overlap(tracks)
+    # Not the distance to the edge: the middle of a face that leaves the picture may lie beyond it.
+    off = {"left": lambda x: x, "centre": lambda x: abs(x - width / 2), "right": lambda x: -x}
     at: dict[int, list[tuple[Track, float, float]]] = {}
     for track in tracks:
         for frame, face in zip(track.frames, track.faces, strict=True):
@@ -38,8 +40,7 @@ def choose_by_place(tracks: Sequence[Track], place: str, *, width: int) -> list[
     for shown in at.values():
         largest = max(size for _, _, size in shown)
         row = [(x, track) for track, x, size in shown if size >= _COUNTS * largest]
-        aim = {"left": 0.0, "centre": width / 2, "right": float(width)}[place]
-        nearest = min(row, key=lambda one: abs(one[0] - aim))[1]
+        nearest = min(row, key=lambda one: off[place](one[0]))[1]
         won[id(nearest)] = won.get(id(nearest), 0) + 1
     return [track for track in tracks if won.get(id(track), 0) * 2 > len(track.frames)]
 

@@ -1,7 +1,11 @@
 """From pictures and videos to the faces of a person, as training takes them: what `condswap extract` does."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import itertools
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,32 +13,31 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from condswap.data.doctor.measures import measure
 from condswap.errors import ConfigError, DataError
-from condswap.faces.blend import crop
 from condswap.faces.find import Face, FaceFinder
-from condswap.faces.hulls import draw_hull, hull_of
-from condswap.faces.saved import describe
 from condswap.faces.tracks import Track
-from condswap.files import make_writable_folder, write_together
-from condswap.pictures import encode_picture
+from condswap.files import make_writable_folder
 from condswap.pipeline.choose import choose_by_place, group
+from condswap.pipeline.cutting import Cut, Places, has_picture, write_face
 from condswap.pipeline.search import (
+    Frames,
     Identity,
     frames_at,
     log_name,
     read_upright,
     search_pictures,
     search_video,
-    vector_of,
-    who_is,
+    vectors_of,
 )
-from condswap.pipeline.sources import find_sources
+from condswap.pipeline.sources import Source, find_sources
 from condswap.progress import Progress
 from condswap.templates import Template
-from condswap.video import VideoInfo, probe
+from condswap.video import VideoInfo, ahead, probe
 
 _SMALLEST = 16
+_WRITERS = 4
+_AT_ONCE = 16  # faces that are written, each with its frame in memory
+_NO_FACE = "no face was found in it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +45,9 @@ class Extracted:
     """What an extraction wrote.
 
     Attributes:
-        faces: how many faces there are now, by folder, the person who was meant first.
+        faces: how many faces of what was given there are now, by folder, the person who was meant first.
         left_out: how many faces were not written, by the reason.
-        unreadable: files that could not be used, each with the reason.
+        unreadable: files, or parts of them, that could not be used, each with the reason.
     """
 
     faces: Mapping[Path, int]
@@ -56,14 +59,21 @@ class _Shown(NamedTuple):
     """Where tracks were found: a video, or a row of pictures."""
 
     tracks: list[Track]
-    frames: Callable[[Sequence[int]], Any]
-    """Frames by their numbers: pairs of number and frame."""
+    frames: Frames
     named: Callable[[int], str]
     """The name of a frame's face, without suffix."""
-    described: Callable[[int], dict[str, Any]]
+    origin: Callable[[int], Mapping[str, Any]]
     """Where a frame comes from, as JSON."""
     width: int
-    info: VideoInfo | None
+
+
+class _Job(NamedTuple):
+    """A face to be written."""
+
+    path: Path
+    frame: Tensor
+    face: Face
+    origin: Mapping[str, Any]
 
 
 def extract(
@@ -81,8 +91,9 @@ def extract(
     """Cut the faces of a person out of pictures and videos.
 
     For each face it writes `NAME.jpg`, the mask `NAME.mask.png` and `NAME.json`: the crop template, where the face comes
-    from, and the matrix that puts it back. Faces that are there already are left as they are, so that a run that was stopped
-    goes on. The person meant is the one who is shown most; without an identity network that is told in each shot.
+    from, and the matrix that cut it out, whose inverse puts it back. Faces that were written before in the same way are left
+    alone, so that a run that was stopped goes on, and a picture that was deleted stays away as long as its JSON is there. The
+    person meant is the one who is shown most; without an identity network that is told in each shot.
 
     Args:
         given: pictures, videos, and folders of them.
@@ -97,13 +108,43 @@ def extract(
 
     Raises:
         DataError: no face was found, or nothing can be read or written.
-        ConfigError: an argument is wrong.
+        ConfigError: an argument is wrong, or the pictures lie in `out` themselves.
     """
     for name, value, least in (("image_size", image_size, _SMALLEST), ("step", step, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name}={value!r} is not a whole number from {least} on")
     sources, refused = find_sources(given)
+    inside = next((one.path for one in sources if one.path.resolve().parent == out.resolve()), None)
+    if inside is not None:
+        raise ConfigError(
+            f"{inside} lies in {out}, where its faces would be written; give another folder for the faces"
+        )
+    is_new = not out.exists()
     make_writable_folder(out)
+    try:
+        shown = _search(sources, refused, finder, out, step)
+    except DataError:
+        if is_new:  # and nothing is in it, not even a log: it would be an empty class
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        raise
+    people = _people(shown, identity)
+    if not people:
+        if is_new:
+            shutil.rmtree(out)
+        told = "".join(f"\n  {path}: {reason}" for path, reason in refused[:3])
+        raise DataError(f"no face was found in {', '.join(map(str, given))}; try larger or sharper pictures{told}")
+    cut = Cut(template=template, size=image_size, least_sharp=least_sharp)
+    chosen = people if everyone else people[:1]
+    others = sum(len(track.faces) for tracks in people[len(chosen) :] for track in tracks)
+    faces, blurred = _write(shown, chosen, out, cut)
+    return Extracted(faces=faces, left_out={"of other people": others, "not sharp": blurred}, unreadable=refused)
+
+
+def _search(
+    sources: Sequence[Source], refused: list[tuple[Path, str]], finder: FaceFinder, out: Path, step: int
+) -> list[_Shown]:
+    """Find the faces of files; those that cannot be used, or are only used in part, go to `refused` with the reason."""
     shown: list[_Shown] = []
     for source in (one for one in sources if one.is_video):
         try:
@@ -113,19 +154,23 @@ def extract(
             if len(sources) == 1:
                 raise
             refused.append((source.path, str(error)))
-        else:
-            shown.append(_of_video(info, source.name, tracks))
+            continue
+        shown.append(_of_video(info, source.name, tracks))
+        if not tracks:
+            refused.append((source.path, _NO_FACE))
+        elif info.is_truncated:
+            refused.append((source.path, "what comes after the place where the file was cut off; get it again"))
     pictures = [one for one in sources if not one.is_video]
     if pictures:
         paths = [one.path for one in pictures]
         found, unread = search_pictures(paths, finder, out / log_name(paths))
-        refused += unread
         shown.append(_of_pictures(paths, [one.name for one in pictures], found))
-    people = _people(shown, identity)
-    if not people:
-        told = "".join(f"\n  {path}: {reason}" for path, reason in refused[:3])
-        raise DataError(f"no face was found in {', '.join(map(str, given))}; try larger or sharper pictures{told}")
-    return _write(shown, people if everyone else people[:1], out, template, image_size, least_sharp, refused, people)
+        known = {path for path, _ in unread}
+        refused += unread
+        refused += [
+            (path, _NO_FACE) for path, faces in zip(paths, found, strict=True) if not faces and path not in known
+        ]
+    return shown
 
 
 def _of_video(info: VideoInfo, name: str, tracks: list[Track]) -> _Shown:
@@ -133,9 +178,8 @@ def _of_video(info: VideoInfo, name: str, tracks: list[Track]) -> _Shown:
         tracks,
         lambda numbers: frames_at(info, numbers),
         lambda number: f"{name}_{number:06d}",
-        lambda number: {"source": info.path.name, "frame": number},
+        lambda number: {**_origin(info.path), "frame": number},
         info.width,
-        info,
     )
 
 
@@ -144,10 +188,14 @@ def _of_pictures(paths: Sequence[Path], names: Sequence[str], found: Sequence[Se
         [Track([number], [face]) for number, faces in enumerate(found) for face in faces],
         lambda numbers: ((number, read_upright(paths[number])) for number in numbers),
         lambda number: names[number],
-        lambda number: {"source": paths[number].name},
+        lambda number: _origin(paths[number]),
         0,
-        None,
     )
+
+
+def _origin(path: Path) -> dict[str, Any]:
+    # Not the whole path, which says more of a person's machine than faces that are shared should.
+    return {"source": path.name, "source_bytes": path.stat().st_size}
 
 
 def _people(shown: Sequence[_Shown], identity: Identity | None) -> list[list[Track]]:
@@ -157,93 +205,52 @@ def _people(shown: Sequence[_Shown], identity: Identity | None) -> list[list[Tra
         main = [track for one in shown for track in choose_by_place(one.tracks, "largest", width=one.width)]
         rest = sorted((track for track in tracks if not any(track is one for one in main)), key=lambda one: -one.area)
         return ([main] if main else []) + [[track] for track in rest]
-    if not tracks:
-        return []
-    vectors = []
-    for one in shown:
-        if one.info is not None and one.tracks:
-            vectors.append(who_is(one.info, one.tracks, identity))
-        elif one.tracks:
-            frames = dict(one.frames(sorted({track.frames[0] for track in one.tracks})))
-            vectors.append(
-                torch.stack([vector_of(frames[own.frames[0]], own.faces[0], identity) for own in one.tracks])
-            )
-    return group(tracks, torch.cat(vectors))
+    vectors = [vectors_of(one.frames, one.tracks, identity) for one in shown if one.tracks]
+    return group(tracks, torch.cat(vectors)) if vectors else []
 
 
 def _write(
-    shown: Sequence[_Shown],
-    chosen: Sequence[Sequence[Track]],
-    out: Path,
-    template: Template,
-    size: int,
-    least_sharp: float,
-    refused: Sequence[tuple[Path, str]],
-    people: Sequence[Sequence[Track]],
-) -> Extracted:
+    shown: Sequence[_Shown], chosen: Sequence[Sequence[Track]], out: Path, cut: Cut
+) -> tuple[dict[Path, int], int]:
+    """Write the faces of those who were chosen; give how many there are by folder, and how many were not sharp."""
     folders = [out if number == 0 else out.with_name(f"{out.name}-{number + 1}") for number in range(len(chosen))]
     for folder in folders:
         make_writable_folder(folder)
     owner = {id(track): folder for folder, tracks in zip(folders, chosen, strict=True) for track in tracks}
-    left_out = {"of other people": sum(len(track.faces) for tracks in people[len(chosen) :] for track in tracks)}
-    left_out["not sharp"] = 0
-    counts = dict.fromkeys(folders, 0)
+    counts, blurred, places = dict.fromkeys(folders, 0), 0, Places(cut)
     total = sum(len(track.faces) for tracks in chosen for track in tracks)
-    done = 0
-    with Progress(total, title="writing faces", delay=1.0) as progress:
-        for one in shown:
-            wanted: dict[int, list[tuple[Path, Face]]] = {}
-            for track in one.tracks:
-                for number, face in zip(track.frames, track.faces, strict=True):
-                    if id(track) not in owner:
-                        continue
-                    beside = wanted.setdefault(number, [])
-                    again = f"_{len(beside)}" if any(path.parent == owner[id(track)] for path, _ in beside) else ""
-                    beside.append((owner[id(track)] / f"{one.named(number)}{again}", face))
-            new = [number for number, faces in wanted.items() if not all(map(_is_there, (path for path, _ in faces)))]
-            for faces in wanted.values():
-                for path, _ in faces:
-                    counts[path.parent] += _is_there(path)
-                    done += _is_there(path)
-            for number, frame in one.frames(sorted(new)):
-                for path, face in wanted[number]:
-                    if _is_there(path):
-                        continue
-                    described = {"condswap": 1, "template": template.config(), **one.described(number)}
-                    if _write_face(path, frame, face, template, size, least_sharp, described):
-                        counts[path.parent] += 1
-                    else:
-                        left_out["not sharp"] += 1
-                    done += 1
-                progress.update(done)
-    return Extracted(faces=counts, left_out=left_out, unreadable=refused)
+    pool = ThreadPoolExecutor(_WRITERS)  # most of the time goes into waiting for the disk
+    try:
+        with Progress(total, title="writing faces", delay=1.0) as progress:
+            for one in shown:
+                new: dict[int, list[tuple[Path, Face]]] = {}
+                for track in (track for track in one.tracks if id(track) in owner):
+                    for number, face in zip(track.frames, track.faces, strict=True):
+                        folder = owner[id(track)]
+                        path, is_written = places.of(folder, one.named(number), face, one.origin(number))
+                        if not is_written:
+                            new.setdefault(number, []).append((path, face))
+                        elif has_picture(path):
+                            counts[folder] += 1
+                for path, is_sharp in _write_all(pool, _jobs(one, new), cut):
+                    counts[path.parent] += is_sharp
+                    blurred += not is_sharp
+                    progress.update(sum(counts.values()) + blurred)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return counts, blurred
 
 
-def _is_there(path: Path) -> bool:
-    return path.with_name(f"{path.name}.json").is_file()
+def _jobs(shown: _Shown, wanted: Mapping[int, Sequence[tuple[Path, Face]]]) -> Iterator[_Job]:
+    """Give the faces that are to be written, with their frames."""
+    for number, frame in shown.frames(sorted(wanted)):
+        for path, face in wanted[number]:
+            yield _Job(path, frame, face, shown.origin(number))
 
 
-def _write_face(
-    path: Path, frame: Tensor, face: Face, template: Template, size: int, least_sharp: float, described: dict[str, Any]
-) -> bool:
-    """Write one face unless it is not sharp enough, and say whether it was written."""
-    matrix = template.matrix(face.points, size)
-    image = crop(frame, matrix, size)
-    mask = draw_hull(hull_of(face, template), matrix, size)
-    if least_sharp > 0:
-        pixels = (torch.cat((image, mask)) * 255).round().to(torch.uint8)[None]
-        if float(measure(pixels)["sharp"]) < least_sharp:
-            return False
-    described["frame_size"] = [frame.shape[2], frame.shape[1]]
-    described["image_size"] = size
-    described["matrix"] = [[round(value, 6) for value in row] for row in matrix.tolist()]
-    described.update(describe(face))
-    write_together(
-        {
-            path.with_name(f"{path.name}.mask.png"): encode_picture(mask, "PNG"),
-            path.with_name(f"{path.name}.jpg"): encode_picture(image, "JPEG", quality=95, subsampling=0),
-            # Last: what has its JSON is whole.
-            path.with_name(f"{path.name}.json"): (json.dumps(described) + "\n").encode(),
-        }
-    )
-    return True
+def _write_all(pool: ThreadPoolExecutor, jobs: Iterator[_Job], cut: Cut) -> Iterator[tuple[Path, bool]]:
+    """Write faces while the next are fetched, and give the path of each and whether it was sharp enough."""
+    with closing(ahead(jobs)) as fetched:
+        while batch := list(itertools.islice(fetched, _AT_ONCE)):
+            written = pool.map(lambda job: write_face(*job, cut=cut), batch)
+            yield from zip((job.path for job in batch), written, strict=True)

@@ -28,6 +28,10 @@ _IDENTITY_SIDE = 140  # of which an identity network's box is 112
 _LOOKS = 5  # at each track, to say who it is
 
 Identity = Callable[[Tensor], Tensor]
+"""Faces (b, 3, h, w) to vectors (b, d) by which people are told."""
+
+Frames = Callable[[Sequence[int]], Iterator[tuple[int, Tensor]]]
+"""Numbers that rise to pairs of number and frame."""
 
 
 def read_upright(path: Path) -> Tensor:
@@ -51,7 +55,8 @@ def search_video(info: VideoInfo, finder: FaceFinder, log: Path, *, step: int = 
         DataError: the video or the log cannot be read.
     """
     with FaceLog(log, _header([info.path], finder, step)) as found:
-        start = 0 if found.last is None else found.last + step
+        # From the last frame that was looked at, to know whether a shot begins with the next.
+        start = found.last or 0
         expected = max(info.frame_count, start)
         with Progress(expected, title=f"looking for faces in {info.path.name}", start=start, delay=1.0) as progress:
             before: Tensor | None = None
@@ -59,7 +64,8 @@ def search_video(info: VideoInfo, finder: FaceFinder, log: Path, *, step: int = 
                 for frame in frames:
                     small = thumbnail(frame.image)
                     cut = before is not None and float((small - before).abs().mean()) > _CUT
-                    found.add(frame.index, finder.find(frame.image), cut=cut)
+                    if found.last is None or frame.index > found.last:
+                        found.add(frame.index, finder.find(frame.image), cut=cut)
                     before = small
                     progress.update(min(frame.index + 1, expected))
             progress.update(expected)
@@ -71,25 +77,23 @@ def search_pictures(
 ) -> tuple[list[list[Face]], list[tuple[Path, str]]]:
     """Find the faces of pictures: those of each, and the pictures that cannot be read, with the reason."""
     refused: list[tuple[Path, str]] = []
-
-    def look(path: Path) -> list[Face]:
-        try:
-            return finder.find(decode_picture(path)[0])
-        except DataError as error:
-            refused.append((path, str(error)))
-            return []
-
     with FaceLog(log, _header(paths, finder, 1)) as found:
-        known = [faces for _, faces, _ in found]
-        for path, faces in zip(paths, known, strict=False):
-            if not faces:  # to say again what was wrong with it
-                look(path)
+        known = {number: faces for number, faces, _ in found}
         with Progress(len(paths), title="looking for faces in pictures", start=len(known), delay=1.0) as progress:
-            for number in range(len(known), len(paths)):
-                known.append(look(paths[number]))
-                found.add(number, known[-1], cut=True)
+            for number, path in enumerate(paths):
+                if known.get(number):
+                    continue
+                try:
+                    frame, _ = decode_picture(path)
+                except DataError as error:
+                    refused.append((path, str(error)))  # each time, so that it is said each time
+                    continue
+                if number not in known:
+                    found.add(number, finder.find(frame), cut=True)
                 progress.update(number + 1)
-    return known, refused
+            progress.update(len(paths))
+        known = {number: faces for number, faces, _ in found}
+    return [known.get(number, []) for number in range(len(paths))], refused
 
 
 def thumbnail(frame: Tensor) -> Tensor:
@@ -115,7 +119,12 @@ def frames_at(info: VideoInfo, wanted: Iterable[int]) -> Iterator[tuple[int, Ten
 
 
 def who_is(info: VideoInfo, tracks: Sequence[Track], identity: Identity) -> Tensor:
-    """Give the mean vector of each track, (n, d), by looking at a few of its largest faces."""
+    """Give the mean vector of each track of a video, (n, d), by looking at a few of its largest faces."""
+    return vectors_of(lambda numbers: frames_at(info, numbers), tracks, identity)
+
+
+def vectors_of(frames: Frames, tracks: Sequence[Track], identity: Identity) -> Tensor:
+    """Give the mean vector of each track, (n, d), in frames that are given by their numbers, which rise."""
     looks: dict[int, list[tuple[int, Face]]] = {}
     for number, track in enumerate(tracks):
         count = min(_LOOKS, len(track.frames))
@@ -124,7 +133,7 @@ def who_is(info: VideoInfo, tracks: Sequence[Track], identity: Identity) -> Tens
             place = max(places, key=lambda at: track.faces[at].size)
             looks.setdefault(track.frames[place], []).append((number, track.faces[place]))
     vectors: list[list[Tensor]] = [[] for _ in tracks]
-    for index, frame in frames_at(info, looks):
+    for index, frame in frames(sorted(looks)):
         for number, face in looks[index]:
             vectors[number].append(vector_of(frame, face, identity))
     nothing = next((one[0] for one in vectors if one), torch.zeros(1)) * 0

@@ -23,6 +23,7 @@ VIDEOS = (
     ".flv",
     ".3gp",
 )
+_READ = (*SUFFIXES, *VIDEOS)
 _NOT_READ = (".avif", ".bmp", ".heic", ".jfif", ".jp2", ".jxl", ".tif", ".tiff")
 _MASK = ".mask.png"
 
@@ -44,27 +45,34 @@ def find_sources(given: Sequence[Path]) -> tuple[list[Source], list[tuple[Path, 
     Raises:
         DataError: something is not there, cannot be looked into, or holds nothing.
     """
-    files: list[Path] = []
+    files: dict[Path, Path] = {}
     refused: list[tuple[Path, str]] = []
     for one in given:
         if not one.exists():
             raise DataError(f"there is no {one}; give pictures, videos or folders of them")
         inside = _inside(one) if one.is_dir() else [one]
-        known = [path for path in inside if not one.is_dir() or path.suffix.lower() in (*SUFFIXES, *VIDEOS)]
-        refused += [(path, "convert it to JPEG, PNG or WebP") for path in inside if path.suffix.lower() in _NOT_READ]
-        known = [path for path in known if path.suffix.lower() not in _NOT_READ]
-        if one.is_dir() and not known:
-            raise DataError(f"{one} holds no picture and no video ({', '.join((*SUFFIXES, *VIDEOS))})")
-        files += known
+        unread = [path for path in inside if path.suffix.lower() in _NOT_READ]
+        known = [path for path in inside if path not in unread and (one.is_file() or path.suffix.lower() in _READ)]
+        if not known and not unread:
+            raise DataError(f"{one} holds no picture and no video ({', '.join(_READ)})")
+        refused += [(path, "convert it to JPEG, PNG or WebP") for path in unread]
+        for path in known:
+            files.setdefault(path.resolve(), path)  # once, also where a file and its folder are given
     if not files:
         raise DataError("; ".join(f"{path}: {reason}" for path, reason in refused))
-    used: dict[str, int] = {}
-    sources = []
-    for path in files:
-        used[path.stem] = used.get(path.stem, 0) + 1
-        name = path.stem if used[path.stem] == 1 else f"{path.stem}-{used[path.stem]}"
-        sources.append(Source(path, path.suffix.lower() not in SUFFIXES, name))
-    return sources, refused
+    used: set[str] = set()
+    return [
+        Source(path, path.suffix.lower() not in SUFFIXES, _name(path.stem, used)) for path in files.values()
+    ], refused
+
+
+def _name(stem: str, used: set[str]) -> str:
+    """Give a name that is not used, also where capitals do not count, and use it."""
+    name, number = stem, 2
+    while name.lower() in used:
+        name, number = f"{stem}-{number}", number + 1
+    used.add(name.lower())
+    return name
 
 
 def _inside(folder: Path) -> list[Path]:
