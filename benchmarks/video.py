@@ -45,9 +45,9 @@ def main() -> None:
         model = CGAN.default(given.size, classes=["anna", "bob"]).eval()
     info = probe(given.video)
     frames = list(read_frames(info, stop=given.frames))
-    with FaceFinder(given.detector) as points, FaceFinder(given.detector, landmarks=given.landmarks) as finder:
+    with FaceFinder(given.detector, landmarks=given.landmarks) as finder:
         found = [finder.find(frame.image)[:1] for frame in frames]
-        table = stages(model, info, frames, found, points, finder if given.landmarks else None)
+        table = stages(model, info, frames, found, finder, has_mesh=bool(given.landmarks))
     count = len(frames)
     print(f"{given.video.name}, {info.width} x {info.height}, {count} frames; model of {model.image_shape[1]} px;")
     print(f"{torch.get_num_threads()} threads")
@@ -60,7 +60,7 @@ def main() -> None:
     whole(model, given)
 
 
-def stages(model, info, frames, found, points, finder) -> dict[str, float]:
+def stages(model, info, frames, found, finder, *, has_mesh) -> dict[str, float]:
     """Give the seconds of each stage for all the frames."""
     swapper = FaceSwapper(model, to=model.classes[-1])
     size, template = swapper.size, swapper.template
@@ -91,7 +91,7 @@ def stages(model, info, frames, found, points, finder) -> dict[str, float]:
     def encode() -> None:
         for old in folder.glob("*"):
             old.unlink()
-        parts.extend(write_parts(folder, frames, like=info))
+        parts.extend(write_parts(folder, frames, like=info, preset="veryfast", crf=16))
 
     def finish() -> None:
         join(parts[-1:], info, folder / "out.mp4")
@@ -100,7 +100,7 @@ def stages(model, info, frames, found, points, finder) -> dict[str, float]:
     parts: list[Path] = []
     work: dict[str, Callable[[], object]] = {
         "decode": lambda: [None for _ in read_frames(info, stop=len(frames))],
-        "find (YuNet, and cuts)": lambda: [(points.find(frame.image), thumbnail(frame.image)) for frame in frames],
+        "find (YuNet, and cuts)": lambda: [(finder.detect(frame.image), thumbnail(frame.image)) for frame in frames],
         "cut out, and draw the hull": lambda: [
             (crop(image, matrix, size), draw_hull(hull_of(face, template), matrix, size))
             for (image, face), matrix in zip(shown, matrices, strict=True)
@@ -115,7 +115,7 @@ def stages(model, info, frames, found, points, finder) -> dict[str, float]:
         "join and mark": finish,
     }
     if finder is not None:
-        work["mesh (MediaPipe, of one face)"] = lambda: [finder._mesh.refine(face, image) for image, face in shown]
+        work["mesh (MediaPipe, of one face)"] = lambda: [finder.refine([face], image) for image, face in shown]
     best = dict.fromkeys(work, float("inf"))
     for _ in range(_ROUNDS):
         for name, run in work.items():

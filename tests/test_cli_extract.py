@@ -83,7 +83,7 @@ class TestDone:
         def never(*_, **__):
             raise AssertionError("it was done already")
 
-        monkeypatch.setattr(search.FaceFinder, "find", never)
+        monkeypatch.setattr(search.FaceFinder, "detect", never)
         monkeypatch.setattr(extraction, "write_face", never)
         assert leave(*command) == 0
         assert capfd.readouterr().out == first
@@ -191,7 +191,7 @@ class TestRefused:
         assert "give another folder for the faces" in one_line(capfd.readouterr().err)
 
     def test_ctrl_c_says_how_to_go_on(self, out, capfd, monkeypatch):
-        found = search.FaceFinder.find
+        found = search.FaceFinder.detect
         looks = []
 
         def stopping(finder, frame):
@@ -200,12 +200,12 @@ class TestRefused:
                 raise KeyboardInterrupt
             return found(finder, frame)
 
-        monkeypatch.setattr(search.FaceFinder, "find", stopping)
+        monkeypatch.setattr(search.FaceFinder, "detect", stopping)
         command = (TRUMP, "--out", out, "--step", 60, "--detector", YUNET)
         assert leave(*command) == 130
         told = capfd.readouterr().err
         assert told.splitlines()[-1] == "condswap: stopped; give the same command again to go on"
-        monkeypatch.setattr(search.FaceFinder, "find", found)
+        monkeypatch.setattr(search.FaceFinder, "detect", found)
         assert leave(*command) == 0
         assert len(list(out.glob("*.jpg"))) == 5
 

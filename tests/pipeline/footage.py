@@ -76,6 +76,12 @@ class SquareFinder:
         self.looks, self.stop_at, self.asked, self.closed = 0, stop_at, asked, False
 
     def find(self, picture: torch.Tensor) -> list[Face]:
+        return self.refine(self.detect(picture), picture)
+
+    def refine(self, faces: list[Face], picture: torch.Tensor) -> list[Face]:
+        return faces
+
+    def detect(self, picture: torch.Tensor) -> list[Face]:
         if self.looks == self.stop_at:
             raise KeyboardInterrupt
         self.looks += 1

@@ -32,6 +32,12 @@ class SquareFinder:
         self.calls, self.stop_at = 0, stop_at
 
     def find(self, frame):
+        return self.refine(self.detect(frame), frame)
+
+    def refine(self, faces, frame):
+        return list(faces)
+
+    def detect(self, frame):
         if self.stop_at is not None and self.calls == self.stop_at:
             raise KeyboardInterrupt
         self.calls += 1

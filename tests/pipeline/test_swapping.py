@@ -48,7 +48,7 @@ class TestSwapper:
         shown = swapper.swap([frame, frame], [[Wanted(face, None)], []])
         assert is_swapped(shown[0])
         assert shown[1] is frame
-        # To 1.6 pixels of the crop, which is 16 wide: the outline of a mean face fills x .21 to .79 and y .24 to .90 of the crop, which is the square.
+        # The outline of a mean face fills x .21 to .79 and y .24 to .90 of the square; to 1.6 of the crop's 16 pixels.
         changed = (shown[0] != frame).any(0).nonzero()
         low, high = changed.min(0).values.tolist(), changed.max(0).values.tolist()
         assert low == pytest.approx([AT[1] + 0.242 * SIDE, AT[0] + 0.21 * SIDE], abs=4)
@@ -269,8 +269,8 @@ class TestVideo:
     def test_a_face_that_is_missed_for_a_moment_is_swapped_all_the_same(self, tmp_path):
         frames = moving()
         finder = SquareFinder()
-        find = finder.find
-        finder.find = lambda frame: (
+        find = finder.detect
+        finder.detect = lambda frame: (
             [] if finder.calls in (10, 11, 12) and not setattr(finder, "calls", finder.calls + 1) else find(frame)
         )
         given = write_video(tmp_path / "in.mp4", frames)

@@ -129,8 +129,8 @@ def add_swap(added: _Commands) -> None:
         "--sign-key", type=Path, metavar="KEY.pem", help="sign it, too: a C2PA manifest by this private key"
     )
     marks.add_argument("--sign-certificate", type=Path, metavar="CERTIFICATE.pem", help="the certificate of the key")
-    marks.add_argument("--quality", type=share, default=18, help="of a video, x264's crf: 0 is the best (default: 18)")
-    marks.add_argument("--preset", default="faster", help="of x264, from ultrafast to veryslow (default: faster)")
+    marks.add_argument("--quality", type=share, default=16, help="of a video, x264's crf: 0 is the best (default: 16)")
+    marks.add_argument("--preset", default="veryfast", help="of x264, from ultrafast to veryslow (default: veryfast)")
     swap.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
     _add_finding(swap, "how the model's faces were cut out (default: what the model says, or else condswap)")
     swap.set_defaults(run=commands.swap, go_on="what is done of a video is kept; give the same command again to go on")

@@ -66,7 +66,8 @@ class DfmGraph(nn.Module):
         outputs = (before, face.image.flip(1), face.mask)
         if self.crops:
             beyond = ("zeros", "border", "zeros")
-            outputs = tuple(_fetched(*pair) for pair in zip(outputs, (self.outwards,) * 3, beyond, strict=True))
+            inside, shown, mask = (_fetched(one, self.outwards, way) for one, way in zip(outputs, beyond, strict=True))
+            outputs = (inside, shown, mask)
         first, second, third = (rearrange(one.clamp(0, 1), "b c h w -> b h w c") for one in outputs)
         return first, second, third
 

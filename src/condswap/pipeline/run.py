@@ -98,8 +98,8 @@ class Swapping:
         template: Template | None = None,
         smooth: float = 2.0,
         signature: Signature | None = None,
-        preset: str = "faster",
-        quality: float = 18,
+        preset: str = "veryfast",
+        quality: float = 16,
     ) -> None:
         self.swapper = FaceSwapper(model, to=to, look=look, template=template)
         if source is not None:

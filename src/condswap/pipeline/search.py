@@ -19,8 +19,7 @@ from condswap.faces.saved import FaceLog
 from condswap.faces.tracks import Track, follow
 from condswap.progress import Progress
 from condswap.templates import DEFAULT, TEMPLATES
-from condswap.video import ahead, read_frames
-from condswap.video.information import VideoInfo
+from condswap.video import Frame, VideoInfo, ahead, read_frames
 
 _CUT = 0.1  # mean difference of two small frames from which on they are not of one shot
 _SMALL = (18, 32)
@@ -59,17 +58,26 @@ def search_video(info: VideoInfo, finder: FaceFinder, log: Path, *, step: int = 
         start = found.last or 0
         expected = max(info.frame_count, start)
         with Progress(expected, title=f"looking for faces in {info.path.name}", start=start, delay=1.0) as progress:
-            before: Tensor | None = None
-            with closing(ahead(read_frames(info, start=start, step=step))) as frames:
-                for frame in frames:
-                    small = thumbnail(frame.image)
-                    cut = before is not None and float((small - before).abs().mean()) > _CUT
-                    if found.last is None or frame.index > found.last:
-                        found.add(frame.index, finder.find(frame.image), cut=cut)
-                    before = small
+            with closing(ahead(_detected(info, finder, start, step, known=found.last))) as frames:
+                for frame, faces, cut in frames:
+                    found.add(frame.index, finder.refine(faces, frame.image), cut=cut)
                     progress.update(min(frame.index + 1, expected))
             progress.update(expected)
         return follow(found, step=step)
+
+
+def _detected(
+    info: VideoInfo, finder: FaceFinder, start: int, step: int, *, known: int | None
+) -> Iterator[tuple[Frame, list[Face], bool]]:
+    """Give the frames behind the one that is `known`, their faces without a mesh, and whether a shot begins."""
+    before: Tensor | None = None
+    with closing(ahead(read_frames(info, start=start, step=step))) as frames:
+        for frame in frames:
+            small = thumbnail(frame.image)
+            if known is None or frame.index > known:
+                cut = before is not None and float((small - before).abs().mean()) > _CUT
+                yield frame, finder.detect(frame.image), cut
+            before = small
 
 
 def search_pictures(

@@ -94,8 +94,8 @@ def swap_video(
     settings: Mapping[str, Any],
     finish: Callable[[Path], None],
     source: AnySource | None = None,
-    preset: str = "faster",
-    quality: float = 18,
+    preset: str = "veryfast",
+    quality: float = 16,
 ) -> tuple[str, ...]:
     """Write a video in which the faces were swapped.
 
@@ -107,7 +107,7 @@ def swap_video(
         finish: is given the whole video before it takes its place, to mark it.
         source: who is in a video of aligned faces.
         preset: of the encoder x264.
-        quality: its constant rate factor: 0 is the best, 18 looks like the source, 28 is small.
+        quality: its constant rate factor: 0 is the best, 16 looks like the source, 28 is small.
 
     Returns:
         What of the source the video lacks.
