@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.hub import find_file
@@ -130,10 +129,10 @@ class FaceFinder:
         height, width = frame.shape[1:]
         if min(height, width) < _FEWEST:
             return []
-        pixels = frame.permute(1, 2, 0).contiguous().numpy()
+        pixels = frame.permute(1, 2, 0).numpy()
         shrunk = min(1.0, looked_at / max(height, width))
         size = max(_FEWEST, round(width * shrunk)), max(_FEWEST, round(height * shrunk))
-        small = pixels if shrunk == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        small = pixels if shrunk == 1 else _shrunk(pixels, size)
         self._detector.setInputSize(size)
         _, found = self._detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         if found is None:
@@ -190,8 +189,8 @@ class _Mesh:
         """Give the face with the points and the outline of its mesh; as it is where no mesh is found."""
         side = max(1, round(face.size * _AROUND))
         left, top = (round(middle - side / 2) for middle in face.middle)
-        cut = _cut(frame, left, top, side)
-        found = self._network.detect(self._of_picture(cut.permute(1, 2, 0).contiguous().numpy()))
+        cut = _cut(frame.permute(1, 2, 0).numpy(), left, top, side)
+        found = self._network.detect(self._of_picture(cut))
         if not found.face_landmarks:
             return face
         mesh = torch.tensor([(point.x, point.y) for point in found.face_landmarks[0]], dtype=torch.float64)
@@ -217,18 +216,27 @@ def convex_hull(points: Tensor) -> Tensor:
     return torch.from_numpy(cv2.convexHull(points.float().numpy())[:, 0]).double()
 
 
-def _cut(frame: Tensor, left: int, top: int, side: int) -> Tensor:
-    """Cut a square out of a frame, black where it leaves it, made smaller where it is large."""
-    height, width = frame.shape[1:]
-    inside = frame[:, max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
-    edges = (max(0, -left), max(0, left + side - width), max(0, -top), max(0, top + side - height))
-    cut = F.pad(inside, tuple(min(edge, side) for edge in edges)) if any(edges) else inside
-    if side <= _MESH_SIDE:
-        return cut
+def _cut(pixels: Any, left: int, top: int, side: int) -> Any:
+    """Cut a square out of pixels (h, w, 3), black where it leaves them, made smaller where it is large."""
     import cv2
 
-    small = cv2.resize(cut.permute(1, 2, 0).contiguous().numpy(), (_MESH_SIDE,) * 2, interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(small).permute(2, 0, 1)
+    height, width = pixels.shape[:2]
+    inside = pixels[max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
+    edges = (max(0, -top), max(0, top + side - height), max(0, -left), max(0, left + side - width))
+    if any(edges):
+        inside = cv2.copyMakeBorder(inside, *(min(edge, side) for edge in edges), cv2.BORDER_CONSTANT)
+    return inside.copy() if side <= _MESH_SIDE else _shrunk(inside, (_MESH_SIDE, _MESH_SIDE))
+
+
+def _shrunk(pixels: Any, size: tuple[int, int]) -> Any:
+    """Make pixels (h, w, 3) smaller: averaged by a whole factor first, which OpenCV does ten times as fast as by others."""
+    import cv2
+
+    factor = int(min(pixels.shape[1] / size[0], pixels.shape[0] / size[1]))
+    if factor > 1:
+        whole = pixels[: pixels.shape[0] // factor * factor, : pixels.shape[1] // factor * factor]
+        pixels = cv2.resize(whole, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _box(corner: Tensor, opposite: Tensor) -> tuple[float, float, float, float]:
