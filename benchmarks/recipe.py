@@ -19,7 +19,6 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
-from landmarks import Landmarks
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Subset, default_collate
@@ -27,6 +26,7 @@ from torch.utils.data import Subset, default_collate
 from condswap import CGAN, Bottleneck, ConvDecoder, Decoder, FaceFolder, ToyFaces, Trainer, TrainerConfig, every
 from condswap.data import Augmentation, find_clips
 from condswap.evaluation import evaluate, load_identity
+from condswap.faces import Expression
 from condswap.losses import blur_mask, gaussian_blur, masked_mean
 from condswap.pictures import save_grid
 from condswap.roles import Face
@@ -344,7 +344,7 @@ def main() -> None:
     toy = given.faces == "toy"
     print(f"{len(data)} pictures to train on, {len(held)} to measure with, of {', '.join(data.classes)}", flush=True)
     identity = load_identity(given.identity)
-    attributes = Landmarks(given.landmarks) if given.landmarks else None
+    attributes = Expression(given.landmarks) if given.landmarks else None
     rows = []
     for name in given.variants.split(";"):
         for seed in map(int, given.seeds.split(",")):

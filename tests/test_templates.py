@@ -41,7 +41,9 @@ class TestUmeyama:
             assert torch.allclose(umeyama(source, target), wanted, atol=1e-9)
 
     def test_gives_back_a_known_turn(self):
-        turn = torch.tensor([[0.0, -3.0, 7.0], [3.0, 0.0, -2.0]], dtype=torch.float64)  # 90 degrees, three times as large
+        turn = torch.tensor(
+            [[0.0, -3.0, 7.0], [3.0, 0.0, -2.0]], dtype=torch.float64
+        )  # 90 degrees, three times as large
         points = random_points(6)
         assert torch.allclose(umeyama(points, transform(turn, points)), turn)
         assert torch.allclose(transform(invert(turn), transform(turn, points)), points)

@@ -205,7 +205,7 @@ class TestFound:
             found = finder.find(framed(portrait, 120, 60))[0]
             # The same surroundings, and a face that is said to be at their edge.
             aside = Face(found.points + torch.tensor((60.0, 0.0)), found.box, 0.9)
-            assert finder._mesh.refine(aside, framed(portrait, 120, 60)) is aside
+            assert finder.refine([aside], framed(portrait, 120, 60))[0] is aside
 
 
 class TestConfig:

@@ -216,9 +216,9 @@ from footage import SquareFinder
 from condswap.pipeline import cutting, extract
 from condswap.templates import DEFAULT, TEMPLATES
 class Slow(SquareFinder):
-    def find(self, picture):
+    def detect(self, picture):
         time.sleep(0.05 if {moment!r} == "looking" else 0)
-        return super().find(picture)
+        return super().detect(picture)
 written = cutting.write_together
 def slow(files):
     written(files)

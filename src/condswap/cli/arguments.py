@@ -136,6 +136,12 @@ def _add_evaluate(added: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="FILE",
         help="the network that says who is seen: an .onnx file, or user/name on the Hub (default: one trained on the spot)",
     )
+    evaluate.add_argument(
+        "--landmarks",
+        metavar="FILE",
+        help="MediaPipe's face_landmarker.task, to measure what is kept of pose and expression: a file, or user/name/file.task "
+        "on the Hub",
+    )
     evaluate.add_argument("--earlier", metavar="MODEL", help="the same model at an earlier stage, to say what changed")
     evaluate.add_argument("--out", type=Path, metavar="FILE.md", help="write the report there, too")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all the figures there as JSON")

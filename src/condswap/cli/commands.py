@@ -87,6 +87,7 @@ def evaluate(given: argparse.Namespace) -> None:
         given.faces,
         known=given.known,
         identity=given.identity,
+        landmarks=given.landmarks,
         earlier=given.earlier,
         out=given.out,
         as_json=given.json,

@@ -9,6 +9,7 @@ from condswap.data import FaceFolder, ToyFaces
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation.evaluate import evaluate
 from condswap.evaluation.report import Report
+from condswap.faces.mesh import Expression
 from condswap.files import write_together
 from condswap.model_card import is_our_card, with_measured
 from condswap.pretrained import CARD, CONFIG, read_config
@@ -23,6 +24,7 @@ def run(
     *,
     known: str | None = None,
     identity: str | None = None,
+    landmarks: str | None = None,
     earlier: str | None = None,
     out: Path | None = None,
     as_json: Path | None = None,
@@ -36,6 +38,7 @@ def run(
         faces: a folder with one folder of held-back pictures a class, or "toy" for toy faces.
         known: such a folder of other pictures of the same people, best those of the training.
         identity: an ONNX network, or "user/name" on the Hub.
+        landmarks: MediaPipe's face_landmarker.task, or its name on the Hub: measures what is kept of pose and expression.
         earlier: the same model at an earlier stage of its training, to say what changed.
         out: where the Markdown is written, too.
         as_json: where everything is written as JSON.
@@ -53,10 +56,12 @@ def run(
     folder = _card_folder(model) if card else None
     swapper = CGAN.from_pretrained(model)
     data, others = _pictures(swapper, faces, known, limit=limit)
-    report = evaluate(swapper, data, known=others, identity=identity, limit=limit)
+    told: dict[str, Any] = {"known": others, "identity": identity, "limit": limit}
+    told["attributes"] = None if landmarks is None else Expression(landmarks)
+    report = evaluate(swapper, data, **told)
     before = None
     if earlier is not None:
-        before = evaluate(CGAN.from_pretrained(earlier), data, known=others, identity=identity, limit=limit)
+        before = evaluate(CGAN.from_pretrained(earlier), data, **told)
     text = report.to_markdown(earlier=before)
     files: dict[Path, bytes] = {}
     if out is not None:

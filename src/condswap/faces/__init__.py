@@ -1,5 +1,6 @@
 """Faces in pictures: found, aligned, followed through a video, and blended back."""
 
 from condswap.faces.find import Face, FaceFinder
+from condswap.faces.mesh import Expression
 
-__all__ = ["Face", "FaceFinder"]
+__all__ = ["Expression", "Face", "FaceFinder"]

@@ -1,13 +1,8 @@
 """Finding faces in a picture: where they are, their five points, and where MediaPipe is at hand their mesh."""
 
-import contextlib
 import hashlib
-import os
-import sys
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +11,7 @@ import torch
 from torch import Tensor
 
 from condswap.errors import ConfigError, DataError, ShapeError
-from condswap.hub import find_file
+from condswap.faces.mesh import Mesh, found_file, silent
 
 DETECTOR = "opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 """YuNet, on the Hub: the face detector that OpenCV's FaceDetectorYN runs."""
@@ -24,7 +19,7 @@ DETECTOR = "opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 _MIDDLE_OF_EYES = (
     (33, 133),
     (362, 263),
-)  # of the mesh: the corners of the eye at the left of the picture, then the other's
+)  # of the mesh: the corners of the eye at the left of the picture, and the other's
 _NOSE_TIP, _MOUTH = 4, (61, 291)
 _LOOKED_AT = 640  # pixels of the longer side, at which a picture is searched
 _LOOKED_AT_IN_VIDEO = 384  # where a mesh then tells the points: half the time, and faces from 3 % of the width on
@@ -91,10 +86,10 @@ class FaceFinder:
         surest: float = 0.7,
     ) -> None:
         self.smallest, self.surest, self.expression = smallest, surest, expression
-        weights = _found(detector, "--detector")
-        self._files = [weights] if landmarks is None else [weights, _found(landmarks, "--landmarks")]
+        weights = found_file(detector, "--detector")
+        self._files = [weights] if landmarks is None else [weights, found_file(landmarks, "--landmarks")]
         self._detector = _open_detector(weights, surest)
-        self._mesh = None if landmarks is None else _Mesh(self._files[1], expression=expression)
+        self._mesh = None if landmarks is None else Mesh(self._files[1], expression=expression)
 
     def config(self) -> dict[str, Any]:
         """Give what the faces that it finds depend on, as JSON."""
@@ -119,7 +114,7 @@ class FaceFinder:
 
     def refine(self, faces: Sequence[Face], frame: Tensor) -> list[Face]:
         """Give faces the points and the outline of their mesh; as they are where none is found, or not looked for."""
-        return [face if self._mesh is None else self._mesh.refine(face, frame) for face in faces]
+        return [face if self._mesh is None else _refined(face, frame, self._mesh) for face in faces]
 
     def _detect(self, frame: Tensor, looked_at: int) -> list[Face]:
         import cv2
@@ -162,51 +157,19 @@ class FaceFinder:
         self.close()
 
 
-class _Mesh:
-    """MediaPipe's Face Landmarker, run on the surroundings of a face that was found."""
-
-    def __init__(self, path: Path, *, expression: bool) -> None:
-        try:
-            with _silent():
-                mediapipe = import_module("mediapipe")
-        except ImportError as error:
-            raise ConfigError('the mesh of faces needs MediaPipe: pip install "condswap[landmarks]"') from error
-        tasks: Any = mediapipe.tasks
-        self._of_picture: Callable[[Any], Any] = lambda pixels: mediapipe.Image(mediapipe.ImageFormat.SRGB, pixels)
-        options = tasks.vision.FaceLandmarkerOptions(
-            base_options=tasks.BaseOptions(model_asset_path=str(path)), output_face_blendshapes=expression, num_faces=1
-        )
-        try:
-            with _silent():
-                self._network = tasks.vision.FaceLandmarker.create_from_options(options)
-                # Also where nobody closes it: at the end of Python it would fail to do so itself, with a traceback.
-                self._closing = weakref.finalize(self, self._network.close)
-                self._network.detect(self._of_picture(torch.zeros(64, 64, 3, dtype=torch.uint8).numpy()))
-        except (RuntimeError, ValueError, OSError) as error:
-            raise DataError(f"{path} is not MediaPipe's face_landmarker.task ({error}); download it again") from error
-
-    def refine(self, face: Face, frame: Tensor) -> Face:
-        """Give the face with the points and the outline of its mesh; as it is where no mesh is found."""
-        side = max(1, round(face.size * _AROUND))
-        left, top = (round(middle - side / 2) for middle in face.middle)
-        cut = _cut(frame.permute(1, 2, 0).numpy(), left, top, side)
-        found = self._network.detect(self._of_picture(cut))
-        if not found.face_landmarks:
-            return face
-        mesh = torch.tensor([(point.x, point.y) for point in found.face_landmarks[0]], dtype=torch.float64)
-        mesh = mesh * side + torch.tensor((left, top))
-        eyes = [mesh[list(eye)].mean(0) for eye in _MIDDLE_OF_EYES]
-        points = torch.stack((*eyes, mesh[_NOSE_TIP], *(mesh[corner] for corner in _MOUTH)))
-        if float((points.mean(0) - face.points.mean(0)).norm()) > _ASTRAY * face.size:
-            return face
-        expression = (
-            {one.category_name: one.score for one in found.face_blendshapes[0]} if found.face_blendshapes else {}
-        )
-        expression.pop("_neutral", None)
-        return Face(points, face.box, face.score, convex_hull(mesh), expression or None)
-
-    def close(self) -> None:
-        self._closing()
+def _refined(face: Face, frame: Tensor, network: Mesh) -> Face:
+    """Give the face with the points and the outline of its mesh; as it is where no mesh is found."""
+    side = max(1, round(face.size * _AROUND))
+    left, top = (round(middle - side / 2) for middle in face.middle)
+    found = network.look(_cut(frame.permute(1, 2, 0).numpy(), left, top, side))
+    if found is None:
+        return face
+    mesh = found.points * side + torch.tensor((left, top))
+    eyes = [mesh[list(eye)].mean(0) for eye in _MIDDLE_OF_EYES]
+    points = torch.stack((*eyes, mesh[_NOSE_TIP], *(mesh[corner] for corner in _MOUTH)))
+    if float((points.mean(0) - face.points.mean(0)).norm()) > _ASTRAY * face.size:
+        return face
+    return Face(points, face.box, face.score, convex_hull(mesh), found.expression or None)
 
 
 def convex_hull(points: Tensor) -> Tensor:
@@ -224,7 +187,8 @@ def _cut(pixels: Any, left: int, top: int, side: int) -> Any:
     inside = pixels[max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
     edges = (max(0, -top), max(0, top + side - height), max(0, -left), max(0, left + side - width))
     if any(edges):
-        inside = cv2.copyMakeBorder(inside, *(min(edge, side) for edge in edges), cv2.BORDER_CONSTANT)
+        above, below, before, behind = (min(edge, side) for edge in edges)
+        inside = cv2.copyMakeBorder(inside, above, below, before, behind, cv2.BORDER_CONSTANT)
     return inside.copy() if side <= _MESH_SIDE else _shrunk(inside, (_MESH_SIDE, _MESH_SIDE))
 
 
@@ -243,42 +207,15 @@ def _box(corner: Tensor, opposite: Tensor) -> tuple[float, float, float, float]:
     return (*corner.tolist(), *opposite.tolist())
 
 
-def _found(given: str | Path, option: str) -> Path:
-    path = find_file(given)
-    if not path.is_file():
-        raise DataError(f"there is no file {path}; give the right one with {option}")
-    return path
-
-
 def _open_detector(path: Path, surest: float) -> Any:
     try:
         import cv2
     except ImportError as error:
         raise ConfigError('finding faces needs OpenCV: pip install "condswap[video]"') from error
     try:
-        with _silent():
+        with silent():
             detector = cv2.FaceDetectorYN.create(str(path), "", (64, 64), surest)
             detector.detect(torch.zeros(64, 64, 3, dtype=torch.uint8).numpy())  # another network fails only here
             return detector
     except cv2.error as error:
         raise DataError(f"{path} is not YuNet ({error.err}); give YuNet's weights, or download them again") from error
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Keep from the terminal what the networks' own libraries write there past Python while they are loaded."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no terminal
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
