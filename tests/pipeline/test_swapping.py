@@ -231,6 +231,36 @@ class TestFolder:
         ]
         assert read_mark(tmp_path / "out" / "empty.png") is None
 
+    def test_a_folder_that_was_stopped_goes_on_behind_what_is_done(self, tmp_path):
+        folder = tmp_path / "in"
+        folder.mkdir()
+        for number in range(6):
+            saved(folder / f"{number}.png", scene(AT, shade=number) if number != 1 else scene())
+        with swapping(finder=lambda: SquareFinder(stop_at=4)) as one, pytest.raises(KeyboardInterrupt):
+            one.swap(folder, tmp_path / "out")
+        finder = SquareFinder()
+        with swapping(finder=lambda: finder) as one:
+            made = one.swap(folder, tmp_path / "out")
+        assert finder.calls == 2
+        assert [path.name for path in made.files] == ["0.png", "2.png", "3.png", "4.png", "5.png"]
+        assert [path.name for path in made.untouched] == ["1.png"]
+        assert not list((tmp_path / "out").glob(".condswap-*"))
+        finder = SquareFinder()
+        with swapping(finder=lambda: finder) as one:  # all of it was done, and is done anew
+            one.swap(folder, tmp_path / "out")
+        assert finder.calls == 6
+
+    def test_what_was_done_with_other_settings_is_done_again(self, tmp_path):
+        folder = tmp_path / "in"
+        folder.mkdir()
+        for number in range(3):
+            saved(folder / f"{number}.png", scene(AT, shade=number))
+        with swapping(to="anna", finder=lambda: SquareFinder(stop_at=2)) as one, pytest.raises(KeyboardInterrupt):
+            one.swap(folder, tmp_path / "out")
+        with swapping() as one:
+            one.swap(folder, tmp_path / "out")
+        assert all(is_swapped(pixels(tmp_path / "out" / f"{number}.png")) for number in range(3))
+
     def test_a_folder_without_a_face_is_an_error(self, tmp_path):
         (tmp_path / "in").mkdir()
         saved(tmp_path / "in" / "a.png", scene())
@@ -395,7 +425,7 @@ class TestVideo:
     def test_a_video_of_the_models_size_is_of_aligned_faces(self, tmp_path):
         size = painting().image_shape[1]
         given = write_video(tmp_path / "in.mp4", [torch.full((3, size, size), 40, dtype=torch.uint8)] * 6)
-        with swapping(finder=lambda: SquareFinder(stop_at=0)) as one:
+        with swapping(finder=lambda: pytest.fail("looked for a face")) as one:
             one.swap(given, tmp_path / "out.mp4")
         assert all(is_swapped(frame, size // 2, size // 2, within=6) for frame in read_video(tmp_path / "out.mp4"))
 

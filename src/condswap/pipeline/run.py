@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -14,18 +14,17 @@ from torch import Tensor
 from condswap.cgan import CGAN
 from condswap.decoding import colour_profile, decode_picture
 from condswap.errors import ConfigError, DataError
-from condswap.faces.blend import crop
 from condswap.faces.find import FaceFinder
 from condswap.faces.tracks import Track
 from condswap.files import make_writable_folder, write_atomically
 from condswap.generator import AnyLabel, AnySource
-from condswap.pictures import FORMATS as PICTURE_FORMATS
-from condswap.pictures import save_grid, save_picture
+from condswap.pictures import save_picture
 from condswap.pipeline.choose import PLACES, choose_by_likeness, choose_by_place
+from condswap.pipeline.outputs import Done, Signature, Swapped, check_name, target_of
+from condswap.pipeline.preview import Moment, save_sheet
 from condswap.pipeline.search import Identity, frames_at, read_upright, vector_of, who_is
 from condswap.pipeline.sources import Source, find_sources
 from condswap.pipeline.swapper import FaceSwapper, Look, Wanted
-from condswap.pipeline.videos import FORMATS as VIDEO_FORMATS
 from condswap.pipeline.videos import NoFaceError, Plan, plan_video, swap_video, work_folder
 from condswap.pretrained import model_id
 from condswap.progress import Progress
@@ -34,33 +33,6 @@ from condswap.templates import Template
 from condswap.video import VideoInfo
 
 _SHEET = 8  # moments that a preview shows
-_AROUND = 1.8  # of a face's size: what of the frame a preview shows
-_SIDE = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Signature:
-    """With what outputs are signed: a private key and its certificate, both PEM files."""
-
-    key: Path
-    certificate: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Swapped:
-    """What was written.
-
-    Attributes:
-        files: in which faces were swapped.
-        untouched: what of a folder has no face that was meant; it was copied as it is.
-        unreadable: files that could not be used, each with the reason.
-        lacking: what of a source its video lacks, such as subtitles.
-    """
-
-    files: Sequence[Path] = ()
-    untouched: Sequence[Path] = ()
-    unreadable: Sequence[tuple[Path, str]] = field(default_factory=list)
-    lacking: Sequence[str] = ()
 
 
 class Swapping:
@@ -147,21 +119,33 @@ class Swapping:
             check_name(sources[0], out)
             return Swapped(files=[out], lacking=self._swap_one(sources[0], out))
         make_writable_folder(out)
+        done = Done(out, self._settings(None))
         files: list[Path] = []
         untouched: list[Path] = []
         lacking: list[str] = []
         with Progress(len(sources), title=f"swapping {given}", delay=2.0) as progress:
             for number, source in enumerate(sources):
-                target = out / (f"{source.name}.mp4" if source.is_video else source.path.name)
+                progress.update(number)
+                target = target_of(source, given, out)
+                became = done.was(source.path)
                 try:
-                    lacking += self._swap_one(source, target)
-                    files.append(target)
+                    if became is None:
+                        lacking += self._swap_one(source, target)
+                    became = became or "swapped"
                 except NoFaceError:
-                    untouched.append(source.path)
+                    became = "untouched"
                     write_atomically(out / source.path.name, partial(shutil.copyfile, source.path))
                 except DataError as error:
                     refused.append((source.path, str(error)))
-                progress.update(number + 1)
+                    continue
+                if done.was(source.path) is None:
+                    done.add(source.path, became)
+                if became == "swapped":
+                    files.append(target)
+                else:
+                    untouched.append(source.path)
+            progress.update(len(sources))
+        done.forget()
         if not files:
             told = "".join(f"\n  {path}: {reason}" for path, reason in refused[:3])
             raise DataError(f"no face that was meant was found in {given}{told}")
@@ -179,22 +163,16 @@ class Swapping:
             DataError: as in `swap`.
         """
         sources, _ = find_sources([given])
-        before: list[Tensor] = []
-        after: list[Tensor] = []
-        captions: list[str] = []
         each = max(1, _SHEET // len(sources))
-        for source in sources[:_SHEET]:
-            for caption, frame, wanted in self._moments(
-                source, out / source.path.name if given.is_dir() else out, each
-            ):
-                before.append(_around(frame, wanted))
-                after.append(_around(self._swapped(frame, wanted), wanted))
-                captions.append(caption)
-        if not before:
+        moments = [
+            Moment(caption, frame, self._swapped(frame, wanted), wanted)
+            for source in sources[:_SHEET]
+            for caption, frame, wanted in self._moments(source, target_of(source, given, out), each)
+        ]
+        if not moments:
             raise DataError(f"no face that was meant was found in {given}; nothing was written")
-        rows = {"picture": torch.stack(before), "swap": torch.stack(after)}
-        save_grid(sheet, rows, scale=1, captions=captions, mark=self.mark)
-        return len(before)
+        save_sheet(sheet, moments, mark=self.mark)
+        return len(moments)
 
     def _moments(self, source: Source, out: Path, count: int) -> Sequence[tuple[str, Tensor, Sequence[Wanted]]]:
         if not source.is_video:
@@ -226,11 +204,11 @@ class Swapping:
         cut_off = [f"{source.path} was cut off: what is whole of it is there"] if plan.info.is_truncated else []
         return [*lacking, *cut_off]
 
-    def _settings(self, path: Path) -> dict[str, Any]:
-        """Give all that the frames of a video depend on, as JSON."""
-        file = path.stat()
+    def _settings(self, path: Path | None) -> dict[str, Any]:
+        """Give all that the frames of a video, or those of any file, depend on, as JSON."""
+        file = None if path is None else path.stat()
         return {
-            "source": [str(path.resolve()), file.st_size, file.st_mtime_ns],
+            "source": None if file is None else [str(path), file.st_size, file.st_mtime_ns],
             "model": self.mark.model_id,
             "template": self.swapper.template.config(),
             "to": str(self.swapper.to),
@@ -238,7 +216,8 @@ class Swapping:
             "only": [str(self.only), None if self._person is None else self._person.tolist()],
             "smooth": self.smooth,
             "look": asdict(self.swapper.look),
-            "finder": self._faces().config(),
+            "encoder": [self.preset, self.quality],
+            "finder": None if self._finder is None else self._finder.config(),
         }
 
     def _swap_picture(self, path: Path, out: Path) -> None:
@@ -273,7 +252,7 @@ class Swapping:
             path,
             work_folder(out),
             self.swapper,
-            finder=self._faces(),
+            finder=self._faces,
             choose=self._choose,
             source=self.source,
             smooth=self.smooth,
@@ -317,31 +296,3 @@ class Swapping:
         if not faces:
             raise DataError(f"no face was found in {path}; give another picture of the person")
         return vector_of(frame, faces[0], identity)
-
-
-def check_name(source: Source, out: Path) -> None:
-    """Refuse a name that what is made of a source cannot have.
-
-    Raises:
-        ConfigError: it ends in something else.
-    """
-    known = VIDEO_FORMATS if source.is_video else PICTURE_FORMATS
-    if out.suffix.lower() not in known:
-        kind = "video" if source.is_video else "picture"
-        raise ConfigError(
-            f"{source.path} is a {kind}, and what is made of it ends in {', '.join(known)}; {out} does not"
-        )
-    if out.is_dir():
-        raise ConfigError(f"{out} is a folder; give the name of a file")
-    if not out.parent.is_dir():
-        raise DataError(f"there is no folder {out.parent}; make it first")
-
-
-def _around(frame: Tensor, wanted: Sequence[Wanted]) -> Tensor:
-    """Give what is around the first face that is swapped, (3, s, s) in [0, 1]; all of an aligned face."""
-    if not wanted:
-        half, (x, y) = max(frame.shape[1:]) / 2, (frame.shape[2] / 2, frame.shape[1] / 2)
-    else:
-        half, (x, y) = wanted[0].face.size * _AROUND / 2, wanted[0].face.middle
-    scale = _SIDE / (2 * half)
-    return crop(frame, [[scale, 0.0, scale * (half - x)], [0.0, scale, scale * (half - y)]], _SIDE)

@@ -50,7 +50,7 @@ def plan_video(
     work: Path,
     swapper: FaceSwapper,
     *,
-    finder: FaceFinder,
+    finder: Callable[[], FaceFinder],
     choose: Chooser,
     source: AnySource | None,
     smooth: float,
@@ -61,7 +61,7 @@ def plan_video(
         path: the video.
         work: the folder that remembers what was found.
         swapper: will swap them.
-        finder: finds them.
+        finder: gives what finds them; it is asked for only where there is something to be searched.
         choose: chooses among them.
         source: who they are, where that is known; otherwise each person who is shown for a while is got to know.
         smooth: over how many frames, to either side, the points are made steady.
@@ -74,7 +74,7 @@ def plan_video(
     make_writable_folder(work)
     if info.height == info.width == swapper.size:
         return Plan(info, {})
-    tracks = search_video(info, finder, work / _LOG)
+    tracks = search_video(info, finder(), work / _LOG)
     chosen = [steady(fill(track), smooth) for track in choose(info, tracks)]
     if not chosen:
         shutil.rmtree(work, ignore_errors=True)
@@ -118,7 +118,7 @@ def swap_video(
     """
     info, work = plan.info, work_folder(out)
     lacking = check_output(info, out)
-    _keep_or_begin(work, {**settings, "preset": preset, "quality": quality})
+    _keep_or_begin(work, settings)
     done = finished_parts(work, like=info)
     expected = max(info.frame_count, done.next_frame)
 
