@@ -186,7 +186,7 @@ def test_evaluate_prints_a_report_and_writes_it(swapper, faces, tmp_path, capsys
     assert told.out.startswith("# Does it swap?\n\n**")
     assert "6 pictures of biden, trump (128 x 128 pixels" in told.out
     assert "come from the very pictures that are measured" in told.out
-    assert told.err == ""
+    assert all("%" in line for line in told.err.splitlines())  # how far it is, on a slow machine
     assert files[0].read_text(encoding="utf-8") == told.out
     assert json.loads(files[1].read_text(encoding="utf-8"))["pictures"] == 6
     assert {name: (swapper / name).read_bytes() for name in FILES} == before
