@@ -29,7 +29,7 @@ _ASTRAY = 0.25  # of the box: a mesh that is so far off is that of a neighbour
 _FEWEST = 8  # pixels of a side below which there is nothing to be found
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)  # a long video has many
 class Face:
     """A face in a picture; all positions in its pixels.
 
