@@ -32,7 +32,7 @@ def add_extract(added: _Commands) -> None:
         type=share,
         default=0.0,
         metavar="NUMBER",
-        help="leave out faces less sharp than this, by the measure of `condswap doctor` (default: 0, none)",
+        help="leave out faces less sharp than this, by the measure of `condswap doctor` at 128 pixels (default: 0, none)",
     )
     extract.add_argument(
         "--identity",

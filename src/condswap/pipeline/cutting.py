@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from condswap.data.doctor.measures import measure
 from condswap.faces.blend import crop
@@ -19,6 +20,7 @@ from condswap.pictures import encode_picture
 from condswap.templates import Template
 
 _VERSION = 1
+_MEASURED_AT = 128  # pixels: the figure depends on it
 _OF_FRAME = ("frame_size", "matrix")  # what is told by the others, and the frame
 
 
@@ -29,7 +31,7 @@ class Cut:
     Args:
         template: where in the crop the face lies.
         size: the side of the crop, in pixels.
-        least_sharp: faces that are less sharp, by the measure of `condswap doctor`, are left out.
+        least_sharp: faces that are less sharp, by the measure of `condswap doctor --size 128`, are left out.
     """
 
     template: Template
@@ -91,8 +93,10 @@ def write_face(path: Path, frame: Tensor, face: Face, origin: Mapping[str, Any],
     image = crop(frame, matrix, cut.size)
     mask = draw_hull(hull_of(face, cut.template), matrix, cut.size)
     if cut.least_sharp > 0:
-        pixels = (torch.cat((image, mask)) * 255).round().to(torch.uint8)[None]
-        if float(measure(pixels)["sharp"]) < cut.least_sharp:
+        pixels = torch.cat((image, mask))[None]
+        if cut.size > _MEASURED_AT:
+            pixels = F.interpolate(pixels, size=(_MEASURED_AT, _MEASURED_AT), mode="area")
+        if float(measure((pixels * 255).round().to(torch.uint8))["sharp"]) < cut.least_sharp:
             return False
     described = cut.describe(face, origin)
     described["frame_size"] = [frame.shape[2], frame.shape[1]]

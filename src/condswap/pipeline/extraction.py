@@ -102,7 +102,7 @@ def extract(
         template: how they are cut out.
         image_size: the side of the crops, in pixels.
         step: every how many frames of a video are looked at.
-        least_sharp: leave out faces that are less sharp, by the measure of `condswap doctor`.
+        least_sharp: leave out faces that are less sharp, by the measure of `condswap doctor --size 128`.
         identity: faces (b, 3, h, w) to vectors (b, d): sorts the faces by person.
         everyone: write the others, too, to `out`-2, `out`-3 and so on.
 
