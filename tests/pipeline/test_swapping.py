@@ -165,6 +165,26 @@ class TestPicture:
             one.swap(tmp_path / "in.png", tmp_path / "out.png")
         assert is_swapped(pixels(tmp_path / "out.png"), size // 2, size // 2)
 
+    def test_a_picture_with_its_mask_beside_it_is_an_aligned_face(self, tmp_path):
+        saved(tmp_path / "in.png", torch.zeros(3, 48, 48, dtype=torch.uint8))
+        mask = np.zeros((48, 48), dtype=np.uint8)
+        mask[12:36, 12:36] = 255
+        Image.fromarray(mask).save(tmp_path / "in.mask.png")
+        with swapping(finder=lambda: pytest.fail("looked for a face")) as one:
+            one.swap(tmp_path / "in.png", tmp_path / "out.png")
+            assert one.preview(tmp_path / "in.png", tmp_path / "out.png", tmp_path / "sheet.png") == 1
+        shown = pixels(tmp_path / "out.png")
+        assert shown.shape == (3, 48, 48)
+        assert is_swapped(shown, 24, 24)
+        assert not shown[:, :8].any()  # outside of the mask, to the softness of 16 pixels made 48
+        assert not shown[:, :, 40:].any()
+
+    def test_a_mask_that_is_broken_is_named(self, tmp_path):
+        saved(tmp_path / "in.png", torch.zeros(3, 48, 48, dtype=torch.uint8))
+        (tmp_path / "in.mask.png").write_bytes(b"no mask")
+        with swapping() as one, pytest.raises(DataError, match=r"in\.mask\.png"):
+            one.swap(tmp_path / "in.png", tmp_path / "out.png")
+
     @pytest.mark.parametrize(
         ("only", "swapped"),
         [("all", (1, 1, 1)), ("left", (1, 0, 0)), ("centre", (0, 1, 0)), ("right", (0, 0, 1))],

@@ -55,8 +55,9 @@ def add_swap(added: _Commands) -> None:
         "swap",
         help="swap the faces in a photo, a video or a folder of them",
         description="Finds the face in INPUT, shows it as CLASS, blends it back, and writes OUT, marked as what it is: a "
-        "picture with a face that was made by a model. A video keeps its sound. A photo or a video of exactly the model's size "
-        "is taken for an aligned face. The same command again goes on with a video that was stopped.",
+        "picture with a face that was made by a model. A video keeps its sound. A photo with its mask beside it, as "
+        "`condswap extract` writes them, and what is of exactly the model's size are taken for aligned faces. The same command "
+        "again goes on where it was stopped.",
     )
     swap.add_argument("model", metavar="MODEL", help="the folder of a saved model, or user/name on the Hub")
     swap.add_argument("given", type=Path, metavar="INPUT", help="a photo, a video, or a folder of them")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from condswap.cgan import CGAN
-from condswap.decoding import colour_profile, decode_picture
+from condswap.decoding import colour_profile, decode_mask, decode_picture
 from condswap.errors import ConfigError, DataError
 from condswap.faces.find import FaceFinder
 from condswap.faces.tracks import Track
@@ -165,25 +165,31 @@ class Swapping:
         sources, _ = find_sources([given])
         each = max(1, _SHEET // len(sources))
         moments = [
-            Moment(caption, frame, self._swapped(frame, wanted), wanted)
+            moment
             for source in sources[:_SHEET]
-            for caption, frame, wanted in self._moments(source, target_of(source, given, out), each)
+            for moment in self._moments(source, target_of(source, given, out), each)
         ]
         if not moments:
             raise DataError(f"no face that was meant was found in {given}; nothing was written")
         save_sheet(sheet, moments, mark=self.mark)
         return len(moments)
 
-    def _moments(self, source: Source, out: Path, count: int) -> Sequence[tuple[str, Tensor, Sequence[Wanted]]]:
+    def _moments(self, source: Source, out: Path, count: int) -> Sequence[Moment]:
         if not source.is_video:
             frame = read_upright(source.path)
-            wanted = self._wanted(frame)
-            return [(source.path.name, frame, wanted)] if wanted or self._is_aligned(frame) else []
+            mask = self._mask_of_aligned(source.path, frame)
+            wanted = self._wanted(frame) if mask is None else []
+            shown = self._swapped(frame, wanted, mask)
+            return [] if shown is None else [Moment(source.path.name, frame, shown, wanted)]
         plan = self._plan(source.path, out)
         numbers = sorted(plan.wanted) or list(range(plan.info.frame_count))
         chosen = [numbers[place * (len(numbers) - 1) // max(1, count - 1)] for place in range(min(count, len(numbers)))]
-        shown = frames_at(plan.info, chosen)
-        return [(f"frame {number}", frame, plan.wanted.get(number, ())) for number, frame in shown]
+        moments = []
+        for number, frame in frames_at(plan.info, chosen):
+            faces = plan.wanted.get(number, ())
+            (shown,) = self.swapper.swap([frame], [faces]) if faces else self.swapper.aligned([frame], self.source)
+            moments.append(Moment(f"frame {number}", frame, shown, faces))
+        return moments
 
     def _swap_one(self, source: Source, out: Path) -> list[str]:
         """Swap the faces of one file, and give what it lacks."""
@@ -225,10 +231,11 @@ class Swapping:
             frame, alpha = decode_picture(path)
         except DataError as error:
             raise DataError(f"cannot use {path}: {error}") from error
-        wanted = self._wanted(frame)
-        if not wanted and not self._is_aligned(frame):
+        mask = self._mask_of_aligned(path, frame)
+        swapped = self._swapped(frame, self._wanted(frame) if mask is None else [], mask)
+        if swapped is None:
             raise NoFaceError(f"no face that was meant was found in {path}; nothing was written")
-        shown = self._swapped(frame, wanted).float() / 255
+        shown = swapped.float() / 255
         if alpha is not None and out.suffix.lower() in (".png", ".webp"):
             shown = torch.cat((shown, alpha.float() / 255))
         profile = colour_profile(path)
@@ -263,14 +270,21 @@ class Swapping:
             self._finder = self._stack.enter_context(self._open())
         return self._finder
 
-    def _is_aligned(self, frame: Tensor) -> bool:
-        """Say whether a picture is of the model's own size: then it is an aligned face."""
-        return tuple(frame.shape[1:]) == (self.swapper.size, self.swapper.size)
+    def _mask_of_aligned(self, path: Path, frame: Tensor) -> Tensor | None:
+        """Give where the face is in a picture that is an aligned face, (1, size, size); None for others.
+
+        An aligned face is what has its mask beside it, as `condswap extract` writes it, or is of the model's own size.
+        """
+        size, beside = self.swapper.size, path.with_name(f"{path.stem}.mask.png")
+        if frame.shape[1] == frame.shape[2] and beside.is_file():
+            try:
+                return decode_mask(beside, image_size=size).float() / 255
+            except DataError as error:
+                raise DataError(f"cannot use {beside}: {error}") from error
+        return torch.ones(1, size, size) if tuple(frame.shape[1:]) == (size, size) else None
 
     def _wanted(self, frame: Tensor) -> list[Wanted]:
         """Find the faces of a picture that are meant."""
-        if self._is_aligned(frame):
-            return []
         tracks = [Track([0], [face]) for face in self._faces().find(frame)]
         if self._person is not None and self.identity is not None and tracks:
             vectors = torch.stack([vector_of(frame, track.faces[0], self.identity) for track in tracks])
@@ -285,9 +299,11 @@ class Swapping:
             return choose_by_place(tracks, str(self.only), width=info.width)
         return choose_by_likeness(tracks, who_is(info, tracks, self.identity), self._person)
 
-    def _swapped(self, frame: Tensor, wanted: Sequence[Wanted]) -> Tensor:
-        shown = self.swapper.swap([frame], [wanted]) if wanted else self.swapper.aligned([frame], self.source)
-        return shown[0]
+    def _swapped(self, frame: Tensor, wanted: Sequence[Wanted], mask: Tensor | None) -> Tensor | None:
+        """Swap the faces of a picture, or an aligned face; None where there is neither."""
+        if mask is not None:
+            return self.swapper.aligned([frame], self.source, mask=mask)[0]
+        return self.swapper.swap([frame], [wanted])[0] if wanted else None
 
     def _vector_in(self, path: Path, identity: Identity) -> Tensor:
         """Give the vector of the largest face in a picture of a person."""

@@ -129,12 +129,22 @@ class FaceSwapper:
             swapped.append(shown)
         return swapped
 
-    def aligned(self, frames: Sequence[Tensor], source: AnySource | None = None) -> list[Tensor]:
-        """Swap frames of the model's own size that are aligned faces as they are."""
-        everywhere = torch.ones(1, self.size, self.size)
-        painted, masks = self._paint([(frame.float() / 255, everywhere, source) for frame in frames])
-        identity = torch.eye(2, 3, dtype=torch.float64)
-        return [paste(*one, identity) for one in zip(frames, painted, masks, strict=True)]
+    def aligned(
+        self, frames: Sequence[Tensor], source: AnySource | None = None, *, mask: Tensor | None = None
+    ) -> list[Tensor]:
+        """Swap frames that are aligned faces as they are.
+
+        Args:
+            frames: each uint8 (3, s, s), RGB, square; of any size.
+            source: who is in them, where that is known.
+            mask: (1, size, size) in [0, 1], where the face is, at the model's size; None for everywhere.
+        """
+        mask = torch.ones(1, self.size, self.size) if mask is None else mask
+        scales = [self.size / frame.shape[2] for frame in frames]
+        matrices = [[[scale, 0.0, (scale - 1) / 2], [0.0, scale, (scale - 1) / 2]] for scale in scales]
+        cuts = [crop(frame, matrix, self.size) for frame, matrix in zip(frames, matrices, strict=True)]
+        painted, masks = self._paint([(cut, mask, source) for cut in cuts])
+        return [paste(*one) for one in zip(frames, painted, masks, matrices, strict=True)]
 
     def stranger(self, cuts: Sequence[tuple[Tensor, Tensor]]) -> Stranger | None:
         """Get to know a person by crops and their hulls; None where the model has no use for that."""
