@@ -179,6 +179,16 @@ class TestPicture:
         assert not shown[:, :8].any()  # outside of the mask, to the softness of 16 pixels made 48
         assert not shown[:, :, 40:].any()
 
+    def test_an_aligned_face_of_another_template_is_refused(self, tmp_path):
+        saved(tmp_path / "in.png", torch.zeros(3, 48, 48, dtype=torch.uint8))
+        Image.new("L", (48, 48), 255).save(tmp_path / "in.mask.png")
+        (tmp_path / "in.json").write_text('{"template": "ffhq"}')
+        with swapping(template=TEMPLATES["arcface"]) as one, pytest.raises(DataError, match="'arcface'.*'ffhq'"):
+            one.swap(tmp_path / "in.png", tmp_path / "out.png")
+        with swapping(template=TEMPLATES["ffhq"]) as one:
+            one.swap(tmp_path / "in.png", tmp_path / "out.png")
+        assert is_swapped(pixels(tmp_path / "out.png"), 24, 24)
+
     def test_a_mask_that_is_broken_is_named(self, tmp_path):
         saved(tmp_path / "in.png", torch.zeros(3, 48, 48, dtype=torch.uint8))
         (tmp_path / "in.mask.png").write_bytes(b"no mask")

@@ -57,7 +57,7 @@ def decode(found: Found, image_size: int, *, data: bytes | None = None) -> Decod
     """
     source: Path | bytes = read_bytes(found) if data is None and found.packed else data or found.path
     colours, alpha = decode_picture(source, image_size=image_size)
-    masked, template = True, _template_beside(found)
+    masked, template = True, None if found.packed else template_beside(found.path)
     if found.mask is not None:
         try:
             mask = decode_mask(found.mask, image_size=image_size)
@@ -76,10 +76,14 @@ def decode(found: Found, image_size: int, *, data: bytes | None = None) -> Decod
     return Decoded(torch.cat((colours, mask)), masked, template)
 
 
-def _template_beside(found: Found) -> Template | None:
-    """Give the crop template that the JSON beside a picture names, if `condswap extract` wrote one."""
-    path = found.path.with_suffix(".json")
-    if found.packed is not None or not path.is_file():
+def template_beside(picture: Path) -> Template | None:
+    """Give the crop template that the JSON beside a picture names, if `condswap extract` wrote one.
+
+    Raises:
+        DataError: it names none that is known. The message is the reason alone.
+    """
+    path = picture.with_suffix(".json")
+    if not path.is_file():
         return None
     try:
         described = json.loads(path.read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from condswap.cgan import CGAN
+from condswap.data.reading import template_beside
 from condswap.decoding import colour_profile, decode_mask, decode_picture
 from condswap.errors import ConfigError, DataError
 from condswap.faces.find import FaceFinder
@@ -29,7 +30,7 @@ from condswap.pipeline.videos import NoFaceError, Plan, plan_video, swap_video, 
 from condswap.pretrained import model_id
 from condswap.progress import Progress
 from condswap.provenance import Mark, mark_file, sign
-from condswap.templates import Template
+from condswap.templates import Template, agreed
 from condswap.video import VideoInfo
 
 _SHEET = 8  # moments that a preview shows
@@ -77,6 +78,7 @@ class Swapping:
         if source is not None:
             model.generator.index(source)
         self.source: AnySource | None = source
+        self._template = template or model.template  # None where nobody said
         self.smooth, self.preset, self.quality = smooth, preset, quality
         self.mark, self.signature = Mark(model_id=model_id(model.state_dict())), signature
         self.only, self.identity = only, identity
@@ -278,9 +280,10 @@ class Swapping:
         size, beside = self.swapper.size, path.with_name(f"{path.stem}.mask.png")
         if frame.shape[1] == frame.shape[2] and beside.is_file():
             try:
+                agreed(self._template, template_beside(path))
                 return decode_mask(beside, image_size=size).float() / 255
             except DataError as error:
-                raise DataError(f"cannot use {beside}: {error}") from error
+                raise DataError(f"cannot use {path} and {beside.name}: {error}") from error
         return torch.ones(1, size, size) if tuple(frame.shape[1:]) == (size, size) else None
 
     def _wanted(self, frame: Tensor) -> list[Wanted]:
