@@ -20,8 +20,7 @@ from torch.utils.data import default_collate
 from condswap import CGAN, FaceFolder, Objective, Trainer, TrainerConfig, every
 from condswap.evaluation import evaluate
 from condswap.pictures import save_grid
-from condswap.pretrained import model_id
-from condswap.provenance import Mark
+from condswap.pretrained import mark_of
 
 
 def parse() -> argparse.Namespace:
@@ -61,7 +60,7 @@ def preview(model: CGAN, held_back: FaceFolder, path: Path) -> None:
         rows[name] = image.cpu()
         rows[f"{name} again"] = model.swap(image, name, source=name, mask=mask).cpu()
         rows[f"{name} as {to}"] = model.swap(image, to, source=name, mask=mask).cpu()
-    save_grid(path, rows, mark=Mark(model_id=model_id(model.state_dict())))  # it says that a model made it
+    save_grid(path, rows, mark=mark_of(model))  # it says that a model made it
 
 
 def main() -> None:

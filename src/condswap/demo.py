@@ -13,8 +13,7 @@ from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Fidelity, swap_fidelity
 from condswap.files import make_writable_folder
 from condswap.pictures import save_curves, save_grid
-from condswap.pretrained import model_id
-from condswap.provenance import Mark
+from condswap.pretrained import mark_of
 from condswap.training import Trainer, TrainerConfig, every
 from condswap.training.interrupt import held_back
 
@@ -77,7 +76,7 @@ def run(out: Path, *, steps: int = 2000, seed: int = 0, resume: bool = False) ->
             model=out / "swapper",
         )
         model.save_pretrained(made.model)
-        save_grid(made.swaps, pictures(model, unseen), mark=Mark(model_id=model_id(model.state_dict())))
+        save_grid(made.swaps, pictures(model, unseen), mark=mark_of(model))
         save_curves(made.progress, curves, title="condswap demo")
     except KeyboardInterrupt:
         with held_back():

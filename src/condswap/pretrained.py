@@ -21,6 +21,7 @@ from condswap import hub
 from condswap.errors import CondswapError, ConfigError, DataError, HubError, ShapeError
 from condswap.files import make_folder, write_together
 from condswap.model_card import is_our_card
+from condswap.provenance import Mark
 
 CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -46,6 +47,11 @@ def save(folder: Path, *, config: Mapping[str, Any], tensors: Mapping[str, Tenso
 def model_id(tensors: Mapping[str, Tensor]) -> str:
     """Give the name of a model by its weights: the checksum that its config.json vouches for when it is saved."""
     return hashlib.sha256(_serialised(tensors)).hexdigest()
+
+
+def mark_of(model: nn.Module) -> Mark:
+    """Give the mark for pictures that a model made: it names the model by its weights."""
+    return Mark(model_id=model_id(model.state_dict()))
 
 
 def find(

@@ -15,9 +15,8 @@ from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Report, evaluate
 from condswap.files import make_writable_folder, write_atomically
 from condswap.pictures import save_grid
-from condswap.pretrained import model_id
+from condswap.pretrained import mark_of
 from condswap.progress import say
-from condswap.provenance import Mark
 from condswap.training import Trainer, TrainerConfig, every
 from condswap.training.earlier import has_state
 from condswap.training.interrupt import held_back as whole
@@ -151,7 +150,7 @@ def pictures(model: CGAN, data: Faces) -> dict[str, torch.Tensor]:
 
 def _show(model: CGAN, data: Faces, path: Path) -> None:
     """Write the picture, marked as what it is."""
-    save_grid(path, pictures(model, data), mark=Mark(model_id=model_id(model.state_dict())))
+    save_grid(path, pictures(model, data), mark=mark_of(model))
 
 
 def _files(out: Path) -> dict[str, Path]:

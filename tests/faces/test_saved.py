@@ -238,6 +238,6 @@ class TestFaceLog:
 
         log = FaceLog(path, HEADER)
         log.close()
-        monkeypatch.setattr(log, "_file", Full())
+        monkeypatch.setattr(log._log, "_file", Full())
         with pytest.raises(DataError, match=r"cannot be used: No space left on device; free some space"):
             log.add(0, [], cut=False)

@@ -7,7 +7,6 @@ does; it is read on the CPU. Batches of crops are (b, 3, h, w), their masks (b, 
 
 import math
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Literal
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from condswap.errors import ConfigError, DataError, ShapeError
+from condswap.faces.opencv import require_opencv
 from condswap.faces.warp import affine, box, inverse, moved, sample, shrinking
 from condswap.types import Image, Mask
 
@@ -112,7 +112,7 @@ def denoise(image: Image, strength: float) -> Image:
     """
     if strength <= 0:
         return image
-    opencv = _require_opencv()
+    opencv = require_opencv("this")
     pixels = rearrange(image, "b c h w -> b h w c").float().cpu().contiguous().numpy()
     smooth = [torch.from_numpy(opencv.bilateralFilter(one, 5, strength, 2.0)) for one in pixels]
     return rearrange(torch.stack(smooth), "b h w c -> b c h w").to(image)
@@ -136,7 +136,7 @@ def seamless(picture: Image, face: Image, mask: Mask) -> Image:
             f"picture, face and mask are {tuple(picture.shape)}, {tuple(face.shape)} and {tuple(mask.shape)}; "
             "give two (b, 3, h, w) and the (b, 1, h, w) that goes with them"
         )
-    opencv = _require_opencv()
+    opencv = require_opencv("this")
     cloned = mask > _CLONED
     below, above, inside = (
         rearrange((part.float().clamp(0, 1) * 255).round().byte(), "b c h w -> b h w c").cpu().contiguous().numpy()
@@ -260,12 +260,3 @@ def _check_frame(frame: Tensor) -> None:
         raise ShapeError(f"the frame is {tuple(frame.shape)}; give (channels, height, width) of at least a pixel")
     if frame.dtype not in (torch.uint8, torch.float32):
         raise DataError(f"the frame is {frame.dtype}; give uint8, or float32 in [0, 1]")
-
-
-def _require_opencv() -> ModuleType:
-    """Give OpenCV, or raise `ConfigError` with the cure."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise ConfigError('this needs OpenCV: pip install "condswap[video]"') from error
-    return cv2

@@ -4,22 +4,20 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from condswap.errors import ConfigError, DataError, ShapeError
+from condswap.errors import DataError, ShapeError
 from condswap.faces.mesh import Mesh, found_file, silent
+from condswap.faces.opencv import require_opencv
 
 DETECTOR = "opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 """YuNet, on the Hub: the face detector that OpenCV's FaceDetectorYN runs."""
 
-_MIDDLE_OF_EYES = (
-    (33, 133),
-    (362, 263),
-)  # of the mesh: the corners of the eye at the left of the picture, and the other's
+# Points of the mesh: the corners of the eye at the left of the picture, and of the other; the nose; the mouth's corners.
+_MIDDLE_OF_EYES = ((33, 133), (362, 263))
 _NOSE_TIP, _MOUTH = 4, (61, 291)
 _LOOKED_AT = 640  # pixels of the longer side, at which a picture is searched
 _LOOKED_AT_IN_VIDEO = 384  # where a mesh then tells the points: half the time, and faces from 3 % of the width on
@@ -150,9 +148,7 @@ class FaceFinder:
         """Give the finder itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 
@@ -208,10 +204,7 @@ def _box(corner: Tensor, opposite: Tensor) -> tuple[float, float, float, float]:
 
 
 def _open_detector(path: Path, surest: float) -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise ConfigError('finding faces needs OpenCV: pip install "condswap[video]"') from error
+    cv2 = require_opencv("finding faces")
     try:
         with silent():
             detector = cv2.FaceDetectorYN.create(str(path), "", (64, 64), surest)

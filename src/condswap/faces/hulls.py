@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from condswap.faces.find import Face
+from condswap.faces.opencv import require_opencv
 from condswap.templates import Template, invert, outline, transform
 
 _FINE = 4  # times as large a mask is drawn
@@ -25,10 +26,9 @@ def draw_hull(hull: Tensor, matrix: Tensor, size: int) -> Tensor:
         matrix: (2, 3), from the picture to the crop.
         size: the side of the crop, in pixels.
     """
-    import cv2
-
+    opencv = require_opencv("drawing the outline of a face")
     # Drawn large and averaged: what OpenCV itself draws smooth is most of a pixel too wide.
     corners = transform(matrix, hull).clamp(-4 * size, 5 * size) * _FINE + (_FINE - 1) / 2
     canvas = torch.zeros(size * _FINE, size * _FINE, dtype=torch.uint8).numpy()
-    cv2.fillConvexPoly(canvas, (corners * 2**_BITS).round().int().numpy(), (255.0,), shift=_BITS)
-    return torch.from_numpy(cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)).float()[None] / 255
+    opencv.fillConvexPoly(canvas, (corners * 2**_BITS).round().int().numpy(), (255.0,), shift=_BITS)
+    return torch.from_numpy(opencv.resize(canvas, (size, size), interpolation=opencv.INTER_AREA)).float()[None] / 255

@@ -1,17 +1,15 @@
 """What was found of faces, as JSON: beside a face that was cut out, and as a log of a video that was searched."""
 
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self, TextIO
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from condswap.errors import DataError
 from condswap.faces.find import Face
+from condswap.log import Log
 
 _BOUND = 1e7  # pixels: nothing in a picture lies further out
 
@@ -68,31 +66,13 @@ class FaceLog:
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
-        self.path = path
-        self.last: int | None = None
+        self._log = Log(path, header, _entry)
+        self.last = None if self._log.last is None else self._log.last[0]
         """The number of the last frame in the file."""
-        end = 0
-        try:
-            with path.open("a+b") as file:
-                file.seek(0)
-                if _value(file.readline()) == dict(header):
-                    end = file.tell()
-                    for entry in _entries(file):
-                        self.last, end = entry[0], file.tell()
-                if file.seek(0, os.SEEK_END) > end:  # a line that was cut off, or another search
-                    file.truncate(end)
-            # Line by line, so that a kill costs the frame that was being looked at.
-            self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
-            if not end:
-                self._write(dict(header))
-        except OSError as error:
-            raise _refusal(path, error) from error
 
     def __iter__(self) -> Iterator[tuple[int, list[Face], bool]]:
         """Give the frames: the number, the faces, and whether a new shot begins."""
-        with self.path.open("rb") as file:
-            file.readline()
-            yield from _entries(file)
+        return iter(self._log)
 
     def add(self, number: int, faces: Sequence[Face], *, cut: bool) -> None:
         """Write a frame.
@@ -105,51 +85,24 @@ class FaceLog:
         Raises:
             DataError: the disk refuses.
         """
-        self._write([number, cut, [describe(face) for face in faces]])
+        self._log.add([number, cut, [describe(face) for face in faces]])
         self.last = number
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._log.close()
 
     def __enter__(self) -> Self:
         """Give the log itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
 
-    def _write(self, value: object) -> None:
-        try:
-            self._file.write(json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n")
-        except OSError as error:
-            raise _refusal(self.path, error) from error
 
-
-def _value(line: bytes) -> object:
-    """Give the JSON of a whole line, or None."""
-    try:
-        return json.loads(line) if line.endswith(b"\n") else None
-    except (ValueError, RecursionError):
-        return None
-
-
-def _refusal(path: Path, error: OSError) -> DataError:
-    return DataError(f"{path} cannot be used: {error.strerror}; free some space, or allow reading and writing it")
-
-
-def _entries(file: BinaryIO) -> Iterator[tuple[int, list[Face], bool]]:
-    """Give the frames that the next lines describe, as long as they are whole."""
-    while (entry := _entry(file.readline())) is not None:
-        yield entry
-
-
-def _entry(line: bytes) -> tuple[int, list[Face], bool] | None:
+def _entry(value: object) -> tuple[int, list[Face], bool] | None:
     """Give the frame that a line describes; None for a line that is not whole."""
-    value = _value(line)
     if not isinstance(value, list) or len(value) != 3:
         return None
     number, cut, faces = value

@@ -1,5 +1,6 @@
 """Which of the people in a picture or a video are meant."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -36,13 +37,13 @@ def choose_by_place(tracks: Sequence[Track], place: str, *, width: int) -> list[
     for track in tracks:
         for frame, face in zip(track.frames, track.faces, strict=True):
             at.setdefault(frame, []).append((track, face.middle[0], face.size))
-    won: dict[int, int] = {}
+    won: Counter[Track] = Counter()
     for shown in at.values():
         largest = max(size for _, _, size in shown)
         row = [(x, track) for track, x, size in shown if size >= _COUNTS * largest]
         nearest = min(row, key=lambda one: off[place](one[0]))[1]
-        won[id(nearest)] = won.get(id(nearest), 0) + 1
-    return [track for track in tracks if won.get(id(track), 0) * 2 > len(track.frames)]
+        won[nearest] += 1
+    return [track for track in tracks if won[track] * 2 > len(track.frames)]
 
 
 def choose_by_likeness(tracks: Sequence[Track], vectors: Tensor, wanted: Tensor) -> list[Track]:
@@ -82,10 +83,10 @@ def group(tracks: Sequence[Track], vectors: Tensor) -> list[list[Track]]:
 
 def _without_overlap(tracks: Sequence[Track]) -> list[Track]:
     """Choose the tracks that are shown most, none of which is shown beside another."""
-    chosen: list[Track] = []
+    chosen: set[Track] = set()
     taken: set[int] = set()
     for track in sorted(tracks, key=lambda one: -one.area):
         if taken.isdisjoint(track.frames):
-            chosen.append(track)
+            chosen.add(track)
             taken.update(range(track.frames[0], track.frames[-1] + 1))
-    return [track for track in tracks if any(track is one for one in chosen)]
+    return [track for track in tracks if track in chosen]

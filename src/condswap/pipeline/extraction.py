@@ -186,7 +186,7 @@ def _of_video(info: VideoInfo, name: str, tracks: list[Track]) -> _Shown:
 def _of_pictures(paths: Sequence[Path], names: Sequence[str], found: Sequence[Sequence[Face]]) -> _Shown:
     return _Shown(
         [Track([number], [face]) for number, faces in enumerate(found) for face in faces],
-        lambda numbers: ((number, read_upright(paths[number])) for number in numbers),
+        lambda numbers: ((number, read_upright(paths[number])[0]) for number in numbers),
         lambda number: names[number],
         lambda number: _origin(paths[number]),
         0,
@@ -203,7 +203,8 @@ def _people(shown: Sequence[_Shown], identity: Identity | None) -> list[list[Tra
     tracks = [track for one in shown for track in one.tracks]
     if identity is None:
         main = [track for one in shown for track in choose_by_place(one.tracks, "largest", width=one.width)]
-        rest = sorted((track for track in tracks if not any(track is one for one in main)), key=lambda one: -one.area)
+        meant = set(main)
+        rest = sorted((track for track in tracks if track not in meant), key=lambda one: -one.area)
         return ([main] if main else []) + [[track] for track in rest]
     vectors = [vectors_of(one.frames, one.tracks, identity) for one in shown if one.tracks]
     return group(tracks, torch.cat(vectors)) if vectors else []
@@ -216,7 +217,7 @@ def _write(
     folders = [out if number == 0 else out.with_name(f"{out.name}-{number + 1}") for number in range(len(chosen))]
     for folder in folders:
         make_writable_folder(folder)
-    owner = {id(track): folder for folder, tracks in zip(folders, chosen, strict=True) for track in tracks}
+    owner = {track: folder for folder, tracks in zip(folders, chosen, strict=True) for track in tracks}
     counts, blurred, places = dict.fromkeys(folders, 0), 0, Places(cut)
     total = sum(len(track.faces) for tracks in chosen for track in tracks)
     pool = ThreadPoolExecutor(_WRITERS)  # most of the time goes into waiting for the disk
@@ -224,9 +225,9 @@ def _write(
         with Progress(total, title="writing faces", delay=1.0) as progress:
             for one in shown:
                 new: dict[int, list[tuple[Path, Face]]] = {}
-                for track in (track for track in one.tracks if id(track) in owner):
+                for track in (track for track in one.tracks if track in owner):
                     for number, face in zip(track.frames, track.faces, strict=True):
-                        folder = owner[id(track)]
+                        folder = owner[track]
                         path, is_written = places.of(folder, one.named(number), face, one.origin(number))
                         if not is_written:
                             new.setdefault(number, []).append((path, face))

@@ -1,12 +1,12 @@
 """Where what is made goes, and what of a folder is done already."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from condswap.errors import ConfigError, DataError
+from condswap.log import Log
 from condswap.pictures import FORMATS as PICTURE_FORMATS
 from condswap.pipeline.sources import Source
 from condswap.pipeline.videos import FORMATS as VIDEO_FORMATS
@@ -46,17 +46,8 @@ class Done:
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        self._path = folder / ".condswap-done.jsonl"
-        self._known: dict[str, Any] = {}
-        header = json.dumps(settings, sort_keys=True)
-        try:
-            lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
-            if lines[:1] == [header]:
-                self._known = dict(filter(None, map(_pair, lines[1:])))
-            else:
-                self._path.write_text(f"{header}\n", encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self._path} cannot be used ({error}); delete it, and run again") from error
+        self._log = Log(folder / ".condswap-done.jsonl", settings, _entry)
+        self._known = dict(self._log)
 
     def was(self, path: Path) -> str | None:
         """Give what became of a file, as it is now; None where it is not done."""
@@ -65,12 +56,19 @@ class Done:
 
     def add(self, path: Path, became: str) -> None:
         """Remember what became of a file."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([path.name, [became, *_facts(path)]]) + "\n")
+        self._log.add([path.name, [became, *_facts(path)]])
 
     def forget(self) -> None:
         """Remember nothing any more: all is done."""
-        self._path.unlink(missing_ok=True)
+        self._log.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._log.close()
 
 
 def target_of(source: Source, given: Path, out: Path) -> Path:
@@ -103,10 +101,9 @@ def _facts(path: Path) -> list[int]:
     return [file.st_size, file.st_mtime_ns]
 
 
-def _pair(line: str) -> tuple[str, Any] | None:
-    """Read a line; None for one that was cut off."""
-    try:
-        name, facts = json.loads(line)
-    except (ValueError, TypeError):
+def _entry(value: object) -> tuple[str, list[Any]] | None:
+    """Give the name of a file, what became of it, and what it was like; None for a line that is not whole."""
+    if not isinstance(value, list) or len(value) != 2:
         return None
+    name, facts = value
     return (name, facts) if isinstance(name, str) and isinstance(facts, list) and facts else None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from condswap.cgan import CGAN
 from condswap.data.reading import template_beside
-from condswap.decoding import colour_profile, decode_mask, decode_picture
+from condswap.decoding import colour_profile, decode_mask
 from condswap.errors import ConfigError, DataError
 from condswap.faces.find import FaceFinder
 from condswap.faces.tracks import Track
@@ -27,9 +27,9 @@ from condswap.pipeline.search import Identity, frames_at, read_upright, vector_o
 from condswap.pipeline.sources import Source, find_sources
 from condswap.pipeline.swapper import FaceSwapper, Look, Wanted
 from condswap.pipeline.videos import NoFaceError, Plan, plan_video, swap_video, work_folder
-from condswap.pretrained import model_id
+from condswap.pretrained import mark_of
 from condswap.progress import Progress
-from condswap.provenance import Mark, mark_file, sign
+from condswap.provenance import mark_file, sign
 from condswap.templates import Template, agreed
 from condswap.video import VideoInfo
 
@@ -80,7 +80,7 @@ class Swapping:
         self.source: AnySource | None = source
         self._template = template or model.template  # None where nobody said
         self.smooth, self.preset, self.quality = smooth, preset, quality
-        self.mark, self.signature = Mark(model_id=model_id(model.state_dict())), signature
+        self.mark, self.signature = mark_of(model), signature
         self.only, self.identity = only, identity
         self._stack, self._open = ExitStack(), finder
         self._finder: FaceFinder | None = None
@@ -121,26 +121,24 @@ class Swapping:
             check_name(sources[0], out)
             return Swapped(files=[out], lacking=self._swap_one(sources[0], out))
         make_writable_folder(out)
-        done = Done(out, self._settings(None))
         files: list[Path] = []
         untouched: list[Path] = []
         lacking: list[str] = []
-        with Progress(len(sources), title=f"swapping {given}", delay=2.0) as progress:
+        title = f"swapping {given}"
+        with Done(out, self._settings(None)) as done, Progress(len(sources), title=title, delay=2.0) as progress:
             for number, source in enumerate(sources):
                 progress.update(number)
-                target = target_of(source, given, out)
-                became = done.was(source.path)
-                try:
-                    if became is None:
+                target, became = target_of(source, given, out), done.was(source.path)
+                if became is None:
+                    try:
                         lacking += self._swap_one(source, target)
-                    became = became or "swapped"
-                except NoFaceError:
-                    became = "untouched"
-                    write_atomically(out / source.path.name, partial(shutil.copyfile, source.path))
-                except DataError as error:
-                    refused.append((source.path, str(error)))
-                    continue
-                if done.was(source.path) is None:
+                        became = "swapped"
+                    except NoFaceError:
+                        write_atomically(out / source.path.name, partial(shutil.copyfile, source.path))
+                        became = "untouched"
+                    except DataError as error:
+                        refused.append((source.path, str(error)))
+                        continue
                     done.add(source.path, became)
                 if became == "swapped":
                     files.append(target)
@@ -178,7 +176,7 @@ class Swapping:
 
     def _moments(self, source: Source, out: Path, count: int) -> Sequence[Moment]:
         if not source.is_video:
-            frame = read_upright(source.path)
+            frame, _ = read_upright(source.path)
             mask = self._mask_of_aligned(source.path, frame)
             wanted = self._wanted(frame) if mask is None else []
             shown = self._swapped(frame, wanted, mask)
@@ -229,10 +227,7 @@ class Swapping:
         }
 
     def _swap_picture(self, path: Path, out: Path) -> None:
-        try:
-            frame, alpha = decode_picture(path)
-        except DataError as error:
-            raise DataError(f"cannot use {path}: {error}") from error
+        frame, alpha = read_upright(path)
         mask = self._mask_of_aligned(path, frame)
         swapped = self._swapped(frame, self._wanted(frame) if mask is None else [], mask)
         if swapped is None:
@@ -310,7 +305,7 @@ class Swapping:
 
     def _vector_in(self, path: Path, identity: Identity) -> Tensor:
         """Give the vector of the largest face in a picture of a person."""
-        frame = read_upright(path)
+        frame, _ = read_upright(path)
         faces = self._faces().find(frame)
         if not faces:
             raise DataError(f"no face was found in {path}; give another picture of the person")

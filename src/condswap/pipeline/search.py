@@ -33,10 +33,10 @@ Frames = Callable[[Sequence[int]], Iterator[tuple[int, Tensor]]]
 """Numbers that rise to pairs of number and frame."""
 
 
-def read_upright(path: Path) -> Tensor:
-    """Read a picture as a frame, uint8 (3, h, w); raises `DataError` that names it."""
+def read_upright(path: Path) -> tuple[Tensor, Tensor | None]:
+    """Read a picture as a frame, uint8 (3, h, w), and its transparency; raises `DataError` that names it."""
     try:
-        return decode_picture(path)[0]
+        return decode_picture(path)
     except DataError as error:
         raise DataError(f"cannot use {path}: {error}") from error
 

@@ -113,7 +113,7 @@ class FaceSwapper:
         """
         matrices = [[self.template.matrix(one.face.points, self.size) for one in faces] for faces in wanted]
         cuts = [
-            (crop(frame, matrix, self.size), draw_hull(hull_of(one.face, self.template), matrix, self.size), one.source)
+            (*self._cut(frame, one.face, matrix), one.source)
             for frame, faces, own in zip(frames, wanted, matrices, strict=True)
             for one, matrix in zip(faces, own, strict=True)
         ]
@@ -155,7 +155,9 @@ class FaceSwapper:
 
     def cut(self, frame: Tensor, face: Face) -> tuple[Tensor, Tensor]:
         """Cut a face out as the model sees it: the crop (3, s, s) and its hull (1, s, s)."""
-        matrix = self.template.matrix(face.points, self.size)
+        return self._cut(frame, face, self.template.matrix(face.points, self.size))
+
+    def _cut(self, frame: Tensor, face: Face, matrix: Tensor) -> tuple[Tensor, Tensor]:
         return crop(frame, matrix, self.size), draw_hull(hull_of(face, self.template), matrix, self.size)
 
     @torch.no_grad()
