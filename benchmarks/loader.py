@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from condswap import FaceFolder, ToyFaces
 from condswap.data import PackedFaces, pack
-from condswap.data.jpeg import APP15, replace_segment
+from condswap.jpeg import APP15, replace_segment
 from condswap.safe_pickle import dumps
 from condswap.training.loader import batches
 

@@ -18,8 +18,8 @@ from condswap import CGAN, CondswapError, DataError, Trainer
 from condswap.data import PackedFaces, pack
 from condswap.data.dfl_face import find_face
 from condswap.data.dfl_pak import list_pak, read_packed
-from condswap.data.jpeg import content, segments
 from condswap.decoding import decode_mask, decode_picture
+from condswap.jpeg import content, segments
 from condswap.provenance import Mark, mark_file, read_mark
 from condswap.safe_pickle import loads
 

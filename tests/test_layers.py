@@ -21,6 +21,7 @@ GROUND = {
     "pictures",
     "safe_pickle",
     "log",
+    "jpeg",
     "templates",
     "provenance",
 }
@@ -35,9 +36,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "progress": {"types", "errors"},
     "safe_pickle": {"types", "errors"},
     "log": {"types", "errors"},
+    "jpeg": {"types", "errors"},
     "templates": {"types", "errors"},
     "decoding": {"types", "errors"},
-    "provenance": {"types", "errors", "files"},
+    "provenance": {"types", "errors", "files", "jpeg"},
     "pictures": {"types", "errors", "files", "decoding", "provenance"},
     # pictures
     "data": GROUND,

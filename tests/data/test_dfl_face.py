@@ -15,8 +15,8 @@ from PIL import Image as Pillow
 
 from condswap.data.dfl_face import DflFace, find_face
 from condswap.data.dfl_writing import put_mask, put_picture
-from condswap.data.jpeg import APP15, content, segments
 from condswap.errors import DataError, ShapeError
+from condswap.jpeg import APP15, content, segments
 
 FIXTURES = Path(__file__).resolve().parents[2] / ".." / "shared" / "fixtures" / "dfl" / "dfljpg"
 needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="there is no ../shared with faces of DeepFaceLab's")

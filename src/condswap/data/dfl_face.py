@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from condswap.data.hull import hull_mask
-from condswap.data.jpeg import APP15, content, frame_size, segments
 from condswap.decoding import decode_mask
 from condswap.errors import DataError
+from condswap.jpeg import APP15, content, frame_size, segments
 from condswap.safe_pickle import Array, loads
 
 _LANDMARKS = 68
@@ -51,7 +51,7 @@ class DflFace:
     Example:
         A face as DeepFaceLab would have written it; of a file it is `DflFace.read("aligned/00001_0.jpg")`:
 
-        >>> from condswap.data.jpeg import replace_segment
+        >>> from condswap.jpeg import replace_segment
         >>> from condswap.pictures import encode_picture
         >>> from condswap.safe_pickle import dumps
         >>> said = dumps({"face_type": "whole_face", "landmarks": [[9.0 + number % 7, 8.0] for number in range(68)]})

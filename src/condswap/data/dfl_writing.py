@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from condswap.data.dfl_face import DflFace
-from condswap.data.jpeg import APP15, replace_segment
 from condswap.errors import DataError, ShapeError
 from condswap.files import write_atomically
+from condswap.jpeg import APP15, replace_segment
 from condswap.pictures import encode_picture
 from condswap.safe_pickle import Array, dumps
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from dfl_files import jpeg, with_payload
 
-from condswap.data.jpeg import APP15, LARGEST, content, frame_size, replace_segment, segments
 from condswap.errors import DataError
+from condswap.jpeg import APP15, LARGEST, content, frame_size, replace_segment, segments
 
 
 def held(picture: bytes) -> list[bytes]:
