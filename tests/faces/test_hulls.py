@@ -1,11 +1,13 @@
 """Where in its crop a face is, against polygons whose covered area is counted on a fine grid, and by hand."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from condswap import ConfigError
 from condswap.faces.find import Face
 from condswap.faces.hulls import draw_hull, hull_of
 from condswap.templates import DEFAULT, TEMPLATES
@@ -107,3 +109,9 @@ def test_without_a_mesh_it_is_the_mean_faces_at_the_right_place(name):
     within = 1e-4 if name in ("condswap", "arcface") else 10
     assert low == pytest.approx([250 * 0.21 - 25, 250 * 0.242 - 19.5], abs=within)
     assert high == pytest.approx([250 * 0.79 - 25, 250 * 0.902 - 19.5], abs=within)
+
+
+def test_without_opencv_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ConfigError, match=r'outline of a face needs OpenCV.*"condswap\[video\]"'):
+        draw_hull(torch.tensor([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0]]), torch.eye(2, 3), 8)
