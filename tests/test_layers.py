@@ -24,6 +24,7 @@ GROUND = {
     "jpeg",
     "templates",
     "provenance",
+    "sharing",
 }
 PICTURES = GROUND | {"data", "faces", "video"}
 MODELS = GROUND | {"component", "roles", "losses", "objective", "parts", "assembly", "generator"}
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jpeg": {"types", "errors"},
     "templates": {"types", "errors"},
     "decoding": {"types", "errors"},
+    "sharing": {"types", "errors"},
     "provenance": {"types", "errors", "files", "jpeg"},
     "pictures": {"types", "errors", "files", "decoding", "provenance"},
     # pictures

@@ -15,6 +15,7 @@ from condswap.files import make_writable_folder
 from condswap.pictures import save_curves, save_grid
 from condswap.pretrained import mark_of
 from condswap.training import Trainer, TrainerConfig, every
+from condswap.training.distributed import launched
 from condswap.training.interrupt import held_back
 
 
@@ -49,6 +50,8 @@ def run(out: Path, *, steps: int = 2000, seed: int = 0, resume: bool = False) ->
         DataError: nothing can be written to `out`, or there is nothing to resume in it.
         KeyboardInterrupt: training was interrupted; the model so far and the state to resume from are in `out`.
     """
+    if launched() > 1:
+        raise ConfigError("the demo is small and runs in one process; start it without torchrun")
     _check_extras()
     make_writable_folder(out)
     if resume and not (out / "state").is_dir():

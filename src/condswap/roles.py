@@ -46,6 +46,10 @@ class Encoder(Component):
 
     A subclass sets `in_shape`, `(3, h, w)`, and `out_shape`, `(c, h, w)`, in its constructor.
 
+    Attributes:
+        recompute: whether to compute features anew in the backward pass instead of keeping them. The trainer sets it; a part
+            that cannot ignores it. It changes no result, so it is not in the config.
+
     Example:
         >>> from torch import nn
         >>> class StripeEncoder(Encoder):
@@ -61,6 +65,7 @@ class Encoder(Component):
 
     in_shape: Shape
     out_shape: Shape
+    recompute: bool = False
 
     @abstractmethod
     def forward(self, image: Image) -> Features:
@@ -108,6 +113,10 @@ class Decoder(Component):
 
     A subclass sets `in_shape`, `out_shape` (3, h, w) and `num_classes`, and `blends = True` when it takes soft labels.
 
+    Attributes:
+        recompute: whether to compute features anew in the backward pass instead of keeping them. The trainer sets it; a part
+            that cannot ignores it. It changes no result, so it is not in the config.
+
     Example:
         >>> from torch import nn
         >>> class StripeDecoder(Decoder):
@@ -127,6 +136,7 @@ class Decoder(Component):
     out_shape: Shape
     num_classes: int
     blends: bool = False
+    recompute: bool = False
 
     @abstractmethod
     def forward(self, features: Features, label: Label) -> Face | Image:

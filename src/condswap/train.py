@@ -17,7 +17,7 @@ from condswap.files import make_writable_folder, write_atomically
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
 from condswap.progress import say
-from condswap.training import Trainer, TrainerConfig, every
+from condswap.training import Trainer, TrainerConfig, distributed, every
 from condswap.training.earlier import has_state
 from condswap.training.interrupt import held_back as whole
 
@@ -56,10 +56,14 @@ def run(
     seed: int = 0,
     save_every: int = 500,
     device: str | None = None,
-) -> Trained:
+    precision: str = "float32",
+    recompute: bool = False,
+    workers: int = 0,
+) -> Trained | None:
     """Train a swapper on a folder of faces, or go on with one that was stopped in `out`.
 
     The last 15 % of every clip are held back: the trainer watches their swaps, and the report and the pictures are of them.
+    Processes that `torchrun` starts share every batch; the first writes and measures, the others give None.
 
     Args:
         faces: what `FaceFolder` takes, or a file that `pack` wrote.
@@ -73,6 +77,9 @@ def run(
         seed: of everything random.
         save_every: steps between two times that the state, the swapper and the pictures are written.
         device: None takes CUDA, MPS or the CPU, whichever there is.
+        precision: "float32" or "bfloat16", as `TrainerConfig` takes it.
+        recompute: keep less in memory, for more time, as `TrainerConfig` does.
+        workers: processes that read pictures for this one.
 
     Raises:
         DataError: the faces cannot be used, or nothing can be written to `out`.
@@ -81,7 +88,9 @@ def run(
     """
     make_writable_folder(out)
     data = _open(faces, image_size, classes)
-    _tell_left_out(data)
+    first = distributed.rank() == 0
+    if first:
+        _tell_left_out(data)
     train, held = data.split(held_back=_HELD_BACK)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -89,10 +98,18 @@ def run(
     state, made = out / "state", _files(out)
     if has_state(state):
         trainer = Trainer.load(state, model, device=device)
-        _refuse_another_run(trainer, steps, batch_size, seed, out)
-        say(f"going on at step {trainer.step} of {steps}")
+        _refuse_another_run(trainer, steps, batch_size, seed, precision, out)
+        if first:
+            say(f"going on at step {trainer.step} of {steps}")
     else:
-        config = TrainerConfig(seed=seed, batch_size=batch_size, planned_steps=steps)
+        config = TrainerConfig(
+            seed=seed,
+            batch_size=batch_size,
+            planned_steps=steps,
+            precision=precision,
+            recompute=recompute,
+            workers=workers,
+        )
         trainer = Trainer(model, config, device=device)
 
     def keep(trainer: Trainer) -> None:
@@ -106,7 +123,9 @@ def run(
                 say(f"{error}\ntraining goes on, and it is tried again after {save_every} steps")
 
     try:
-        trainer.fit(train, steps, hook=every(save_every, keep), held_back=held)
+        trainer.fit(train, steps, hook=every(save_every, keep) if first else None, held_back=held)
+        if not first:
+            return None
         _keep_at_last(trainer, state, out)
         _show(model, held, made["swaps"])
         report = evaluate(model, held, known=train, identity=identity)
@@ -115,7 +134,12 @@ def run(
         model.save_pretrained(made["model"])
     except KeyboardInterrupt:
         with whole():
-            _keep_at_last(trainer, state, out)
+            if first:
+                _keep_at_last(trainer, state, out)
+            if trainer.step < steps:
+                distributed.wait(
+                    trainer.device
+                )  # where one process ends, torchrun ends the others, and this one may write
         raise
     return Trained(report=report, **made)
 
@@ -171,11 +195,15 @@ def _keep_at_last(trainer: Trainer, state: Path, out: Path) -> None:
         raise DataError(f"{error}; {left if has_state(state) else 'nothing of this run was kept'}") from error
 
 
-def _refuse_another_run(trainer: Trainer, steps: int, batch_size: int, seed: int, out: Path) -> None:
+def _refuse_another_run(trainer: Trainer, steps: int, batch_size: int, seed: int, precision: str, out: Path) -> None:
     """Refuse to go on with a run under other settings than it was begun with."""
     config = trainer.config
-    wanted = {"steps": (config.planned_steps, steps), "batch size": (config.batch_size, batch_size)}
-    wanted |= {"seed": (config.seed, seed)}
+    wanted: dict[str, tuple[object, object]] = {
+        "steps": (config.planned_steps, steps),
+        "batch size": (config.batch_size, batch_size),
+        "seed": (config.seed, seed),
+        "precision": (config.precision, precision),
+    }
     told = [f"{name} {was}, not {now}" for name, (was, now) in wanted.items() if was != now]
     if told:
         raise ConfigError(f"the run in {out} was begun with {', '.join(told)}; go on as it was, or give another --out")

@@ -126,7 +126,60 @@ def test_a_late_batch_costs_no_more_than_the_first(sizes, monkeypatch):
 
     early, late = cost(0), cost(10**12)
     assert late[0] <= early[0] + 2 * len(sizes) + 4
-    assert max(early[1], late[1]) <= 3 * (len(sizes) + 4)
+    assert max(early[1], late[1]) <= len(sizes) + 1  # the newest order of each class, and that of the classes
+
+
+def plain_batches(labels, steps, *, batch_size, seed):
+    """The first batches, written down step after step with everything drawn anew: what they have to be."""
+    members = [[index for index, one in enumerate(labels) if one == label] for label in sorted(set(labels))]
+    together = min(len(members), max(batch_size // 4, min(2, batch_size)))
+
+    def order(what, lap, size):
+        return torch.randperm(size, generator=torch.Generator().manual_seed(derive(seed, what, lap))).tolist()
+
+    row, turn = [], 0
+    while len(row) < steps * together:
+        begun = row[len(row) - len(row) % together :]
+        fresh = order("classes", turn, len(members))
+        row += [one for one in fresh if one not in begun] + [one for one in fresh if one in begun]
+        turn += 1
+    found = []
+    for step in range(steps):
+        batch = []
+        for place, number in enumerate(range(step * together, (step + 1) * together)):
+            own, turn, each = members[row[number]], number // len(members), batch_size // together
+            for draw in range(turn * each, (turn + 1) * each + (place < batch_size % together)):
+                batch.append(own[order(f"class {row[number]}", draw // len(own), len(own))[draw % len(own)]])
+        found.append(batch)
+    return found
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16, 18])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        labels_with(7),
+        labels_with(1, 50),
+        [2, 0, 1] * 5,
+        [7, 7, 3, 3, 3, 40],  # numbers that are left out
+        labels_with(*(2,) * 21),
+        labels_with(*range(1, 31)),
+        [number % 300 for number in range(900)],
+    ],
+)
+def test_the_batches_are_those_of_the_plain_algorithm(labels, batch_size):
+    plain = plain_batches(labels, 50, batch_size=batch_size, seed=3)
+    assert first_batches(labels, 50, batch_size=batch_size, seed=3) == plain
+    assert first_batches(labels, 10, batch_size=batch_size, seed=3, start=40) == plain[40:]
+
+
+def test_four_thousand_classes_take_turns():
+    """Four a batch, so 1,024 batches hold every class once, with all of its four pictures; then anew in another order."""
+    labels = labels_with(*(4,) * 4096)
+    found = first_batches(labels, 2048, batch_size=16)
+    for lap in (found[:1024], found[1024:]):
+        assert sorted(index for batch in lap for index in batch) == list(range(4 * 4096))
+    assert found[:1024] != found[1024:]
 
 
 def test_derived_seeds_differ_by_every_part_and_fit_a_generator():

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from condswap import CGAN, ConfigError, DataError, ShapeError, ToyFaces, Trainer, TrainerConfig
 from condswap.sensitivity import label_sensitivity, mean_faces, moved, moved_to_mean, show_both
-from condswap.training import verdict
+from condswap.training import verdict, watch
 from condswap.training.state import checksum
 from condswap.training.watch import Watch, Watched
 
@@ -121,6 +121,24 @@ def test_of_many_classes_some_stand_for_all():
     data = Pictures(tuple(range(40)) * 5, classes=names)
     look(tiny(names), data)
     assert sum(times > 0 for times in data.seen) == 32
+
+
+def test_what_is_averaged_does_not_grow_with_the_classes_that_are_not_there(monkeypatch):
+    """Eight of 300 classes are looked at, the last of which becomes the ninth; the others take no memory."""
+    names = tuple(f"p{n}" for n in range(300))
+    data, model = Pictures(tuple(range(300)) * 4, classes=names), tiny(names).eval()
+    asked = []
+    monkeypatch.setattr(
+        watch, "mean_faces", lambda *given, classes: asked.append(classes) or mean_faces(*given, classes=classes)
+    )
+    found = look(model, data)
+    assert asked == [9]
+    batch = batch_of(data, [index for index, label in enumerate(data.labels) if label < 8])
+    means = mean_faces(batch["image"], batch["label"], batch["mask"], classes=300)
+    both = show_both(model, **batch)
+    way = moved_to_mean(batch["image"], both.swap, batch["label"], both.to, batch["mask"], means)
+    assert found.moved == pytest.approx(float(way.nanmean()), rel=1e-3)
+    assert int(way.isnan().sum()) == 4  # of the pictures of the eighth class
 
 
 def test_pictures_are_read_once():

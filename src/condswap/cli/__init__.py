@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from condswap.cli.arguments import parser
 from condswap.errors import CondswapError
+from condswap.training.distributed import rank
 from condswap.training.interrupt import Ended, ended_like_ctrl_c
 
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as stop:
         words = {name: shlex.quote(str(value)) for name, value in vars(given).items()}
-        with contextlib.suppress(OSError):  # a terminal that was closed
-            sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**words)}\n")
+        if rank() == 0:
+            with contextlib.suppress(OSError):  # a terminal that was closed
+                sys.stderr.write(f"\ncondswap: stopped; {given.go_on.format(**words)}\n")
         return 128 + (stop.number if isinstance(stop, Ended) else signal.SIGINT)

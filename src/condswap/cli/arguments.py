@@ -6,14 +6,14 @@ from pathlib import Path
 import condswap
 from condswap.cli import commands
 from condswap.cli.footage import add_extract, add_swap
-from condswap.cli.kinds import count, export_file, names, seed, target
+from condswap.cli.kinds import count, export_file, names, target, whole
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser; every command brings the function that runs it, and the words on how to go on after Ctrl-C."""
-    whole = argparse.ArgumentParser(prog="condswap", description="Label-conditioned face swapping.")
-    whole.add_argument("--version", action="version", version=f"condswap {condswap.__version__}")
-    added = whole.add_subparsers(metavar="COMMAND", required=True)
+    program = argparse.ArgumentParser(prog="condswap", description="Label-conditioned face swapping.")
+    program.add_argument("--version", action="version", version=f"condswap {condswap.__version__}")
+    added = program.add_subparsers(metavar="COMMAND", required=True)
     demo = added.add_parser(
         "demo",
         help="make toy faces, train on them for two minutes, and show the swaps",
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", type=Path, default=Path("demo"), help="for the pictures and the model (default: demo)")
     demo.add_argument("--steps", type=count, default=2000, help="steps of training (default: 2000)")
-    demo.add_argument("--seed", type=seed, default=0, help="of the training (default: 0)")
+    demo.add_argument("--seed", type=whole, default=0, help="of the training (default: 0)")
     demo.add_argument("--resume", action="store_true", help="go on from where an interrupted demo stopped")
     demo.set_defaults(
         run=commands.demo,
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _add_export(added)
     _add_import_dfl(added)
     _add_verify(added)
-    return whole
+    return program
 
 
 def _add_doctor(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -68,7 +68,8 @@ def _add_train(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="train a swapper on your own faces",
         description="Trains one model for all the people in FACES, on pictures of their aligned faces, and writes to RUN the "
         "swapper, a picture of its swaps, a report on them and the state to go on from. The last 15 % of every clip are not "
-        "trained on; the picture and the report are of them. The same command again goes on with a run that was stopped.",
+        "trained on; the picture and the report are of them. The same command again goes on with a run that was stopped. "
+        "Started by torchrun, several processes share the work.",
     )
     train.add_argument(
         "faces",
@@ -91,7 +92,17 @@ def _add_train(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     train.add_argument("--save-every", type=count, default=500, help="steps between two times of saving (default: 500)")
     train.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
-    train.add_argument("--seed", type=seed, default=0, help="of everything random (default: 0)")
+    train.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="bfloat16 is faster on a GPU, and from 128 pixels on on a CPU that has it (default: float32)",
+    )
+    train.add_argument(
+        "--recompute", action="store_true", help="keep less in memory and compute it twice; for large pictures"
+    )
+    train.add_argument("--workers", type=whole, default=0, help="processes that read pictures (default: 0)")
+    train.add_argument("--seed", type=whole, default=0, help="of everything random (default: 0)")
     train.set_defaults(
         run=commands.train, go_on="the swapper so far is in {out}/swapper; give the same command again to go on"
     )

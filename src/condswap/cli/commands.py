@@ -55,7 +55,12 @@ def train(given: argparse.Namespace) -> None:
         seed=given.seed,
         save_every=given.save_every,
         device=given.device,
+        precision=given.precision,
+        recompute=given.recompute,
+        workers=given.workers,
     )
+    if made is None:  # the first of several processes says what came of it
+        return
     sys.stdout.write(
         f"{made.report.verdict}\n"
         f"Look at   {made.swaps}\n"

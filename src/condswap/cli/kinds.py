@@ -42,8 +42,8 @@ def count(text: str) -> int:
     return number
 
 
-def seed(text: str) -> int:
-    """Read a seed."""
+def whole(text: str) -> int:
+    """Read a whole number from 0 up, such as a seed."""
     try:
         number = int(text)
     except ValueError:

@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
+from condswap import sharing
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.types import Batch, Image, Label, Mask
 
@@ -211,7 +212,8 @@ def _draw(count: int, *, generator: torch.Generator, like: Tensor) -> dict[str, 
             f"the generator is of the device {generator.device}; augmentation draws on the CPU, so that every device "
             "sees the same pictures: give torch.Generator().manual_seed(seed)"
         )
-    drawn = torch.rand(count, sum(_WIDTHS.values()), generator=generator, dtype=torch.float32, device="cpu")
+    shape = (sharing.rows(count), sum(_WIDTHS.values()))
+    drawn = sharing.own(torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu"))
     drawn = drawn.to(device=like.device, dtype=like.dtype, non_blocking=True)  # one copy, and nobody waits for it
     return dict(zip(_WIDTHS, torch.split(drawn, list(_WIDTHS.values()), dim=1), strict=True))
 

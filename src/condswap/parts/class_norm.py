@@ -7,6 +7,7 @@ import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
+from condswap import sharing
 from condswap.component import Growing
 from condswap.errors import ConfigError
 from condswap.losses.functional import widen
@@ -112,31 +113,34 @@ class ClassNorm(nn.Module, Growing):
     def _batch(self, first: Tensor, second: Tensor, source: Tensor, *, numbers: int) -> tuple[Tensor, Tensor]:
         """Give the statistics of every picture's class, and move the running ones towards those of the batch.
 
-        `numbers` is how many numbers of a picture went into each.
+        `numbers` is how many numbers of a picture went into each. Where processes share the batch, these are the statistics
+        of all of it. What it costs follows from the pictures, not from the number of classes.
         """
-        running, running_square = (
-            widen(self.mean),
-            widen(self.square),
-        )  # half a model's precision is too little to add up in
-        zeros = torch.zeros_like(running)
-        count = zeros.new_zeros(len(zeros)).index_add_(0, source, torch.ones_like(source, dtype=zeros.dtype))
-        share = rearrange(count.clamp_min(1), "n -> n 1 1")
-        mean, square = zeros.index_add(0, source, first) / share, zeros.index_add(0, source, second) / share
+        if not len(source):
+            return first, second
+        who = sharing.whole(source)
+        found = sharing.whole(torch.stack((first, second), dim=1))
+        leader = (who[:, None] == who).byte().argmax(1)  # the first picture of the same class
+        zeros = torch.zeros_like(found)
+        count = zeros.new_zeros(len(who)).index_add_(0, leader, torch.ones_like(leader, dtype=zeros.dtype))[leader]
+        sums = zeros.index_add(0, leader, found)[leader]
+        mean, square = (sums / rearrange(count, "b -> b 1 1 1")).unbind(1)
         with torch.no_grad():
-            seen = count > 0
-            rate = torch.where(seen, (1 / (self.updates.float() + 1)).clamp_min(self.momentum), 0)
+            rate = (1 / (self.updates[who].float() + 1)).clamp_min(self.momentum)
             # a picture of NaN must not stay here for good
             finite = (mean.isfinite() & square.isfinite()).all(-1).all(-1)
-            rate = rearrange(torch.where(finite, rate, 0), "n -> n 1 1")
+            rate = rearrange(torch.where(finite, rate, 0), "b -> b 1 1")
+            # half a model's precision is too little to add up in
+            running, running_square = widen(self.mean[who]), widen(self.square[who])
             running = torch.where(rate > 0, running.lerp(mean, rate), running)
             running_square = torch.where(rate > 0, running_square.lerp(square, rate), running_square)
-            self.mean.copy_(running)
-            self.square.copy_(running_square)
-            self.updates.add_(seen & finite)
-            self.met.copy_(torch.where(seen & finite, 1, self.met))
-        enough = rearrange(count * numbers >= self.least, "n -> n 1 1")
+            # Pictures of one class all write the same row.
+            self.mean[who], self.square[who] = running.to(self.mean.dtype), running_square.to(self.square.dtype)
+            self.updates[who] += finite.to(self.updates.dtype)
+            self.met[who] = torch.where(finite, 1, self.met[who])
+        enough = rearrange(count * numbers >= self.least, "b -> b 1 1")
         mean, square = torch.where(enough, mean, running), torch.where(enough, square, running_square)
-        return mean[source], square[source]
+        return sharing.own(mean), sharing.own(square)
 
     def _likeliest(self, first: Tensor, second: Tensor, places: int) -> Tensor:
         """Weigh the classes by the likelihood of the features under each one's normal distribution, (b, n).

@@ -17,6 +17,7 @@ from condswap.parts.layers import (
     image_shape,
     initialise,
 )
+from condswap.parts.stages import through
 from condswap.roles import Decoder, Face
 from condswap.types import Features, Label
 
@@ -87,10 +88,24 @@ class ConvDecoder(Decoder):
     def forward(self, features: Features, label: Label) -> Face:
         """Show the features as the class."""
         embedding = self.embedding(label).to(features.dtype)
-        for upscale, modulation, blocks in zip(self.upscales, self.modulations, self.blocks, strict=True):
-            features = blocks(F.leaky_relu(modulation(upscale(features), embedding), 0.1), embedding)
-        shown = torch.sigmoid(widen(self.heads(features)))
+        # The last stage needs as much room as all before it, so it is recomputed first, and its room is then theirs.
+        features = through(self, self._first_stages, features, embedding)
+        shown = torch.sigmoid(widen(through(self, self._last_stage, features, embedding)))
         return Face(shown[:, :3], shown[:, 3:])
+
+    def _first_stages(self, features: Features, embedding: Tensor) -> Features:
+        for number in range(len(self.upscales) - 1):
+            features = self._stage(number, features, embedding)
+        return features
+
+    def _last_stage(self, features: Features, embedding: Tensor) -> Tensor:
+        for number in range(len(self.upscales))[-1:]:  # there is none where the heads alone double the size
+            features = self._stage(number, features, embedding)
+        return self.heads(features)
+
+    def _stage(self, number: int, features: Features, embedding: Tensor) -> Features:
+        features = self.modulations[number](self.upscales[number](features), embedding)
+        return self.blocks[number](F.leaky_relu(features, 0.1), embedding)
 
 
 class _Blocks(nn.ModuleList):

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from condswap.parts.layers import check_counts, check_image, image_shape, initialise, rms_norm
+from condswap.parts.stages import through
 from condswap.roles import Encoder
 from condswap.types import Features, Image
 
@@ -43,6 +44,9 @@ class ConvEncoder(Encoder):
     def forward(self, image: Image) -> Features:
         """Encode images in [0, 1] as features of unit scale."""
         check_image(image, self.in_shape, "ConvEncoder")
+        return through(self, self._stages, image)
+
+    def _stages(self, image: Image) -> Features:
         features = 2 * image - 1
         for conv in self.convs:
             features = F.leaky_relu(conv(features), 0.1)

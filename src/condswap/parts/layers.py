@@ -8,6 +8,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from condswap import sharing
 from condswap.component import Growing, is_number, is_shape
 from condswap.errors import ConfigError, ShapeError
 from condswap.losses.functional import widen
@@ -115,7 +116,9 @@ class Noise(nn.Module):
         """Add the noise to features of any shape."""
         if not self.training or not self.deviation:
             return features
-        return features + self.deviation * torch.randn_like(features)
+        shape = (sharing.rows(len(features)), *features.shape[1:])
+        noise = torch.randn(shape, dtype=features.dtype, device=features.device)
+        return features + self.deviation * sharing.own(noise)
 
 
 class Modulation(nn.Module):

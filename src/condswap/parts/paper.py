@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from condswap.errors import ConfigError, ShapeError
 from condswap.losses.functional import widen
 from condswap.parts.layers import ClassEmbedding, Upscale, check_counts, check_image, image_shape, rms_norm
+from condswap.parts.stages import through
 from condswap.roles import Bottleneck, Decoder, Encoder
 from condswap.types import Features, Image, Label, Shape
 
@@ -44,6 +45,9 @@ class PaperEncoder(Encoder):
     def forward(self, image: Image) -> Features:
         """Encode images in [0, 1]."""
         check_image(image, self.in_shape, "PaperEncoder")
+        return through(self, self._stages, image)
+
+    def _stages(self, image: Image) -> Features:
         features = image
         for conv in self.convs:
             features = F.leaky_relu(conv(features), 0.1)
@@ -180,11 +184,23 @@ class PaperDecoder(Decoder):
 
     def forward(self, features: Features, label: Label) -> Image:
         """Show the features; the class is in them already."""
-        for upscale, first, second in zip(self.upscales, self.firsts, self.seconds, strict=True):
-            features = F.leaky_relu(upscale(features), 0.1)
-            features = F.leaky_relu(features + second(F.leaky_relu(first(features), 0.2)), 0.2)
+        # The last stage needs as much room as all before it, so it is recomputed first, and its room is then theirs.
+        return torch.sigmoid(widen(through(self, self._last_stage, through(self, self._first_stages, features))))
+
+    def _first_stages(self, features: Features) -> Features:
+        for number in range(len(self.upscales) - 1):
+            features = self._stage(number, features)
+        return features
+
+    def _last_stage(self, features: Features) -> Tensor:
+        features = self._stage(len(self.upscales) - 1, features)
         quarters = torch.stack([head(features) for head in self.heads], dim=2)
-        return torch.sigmoid(widen(rearrange(quarters, "b c (y x) h w -> b c (h y) (w x)", y=2)))
+        return rearrange(quarters, "b c (y x) h w -> b c (h y) (w x)", y=2)
+
+    def _stage(self, number: int, features: Features) -> Features:
+        features = F.leaky_relu(self.upscales[number](features), 0.1)
+        more = self.seconds[number](F.leaky_relu(self.firsts[number](features), 0.2))
+        return F.leaky_relu(features + more, 0.2)
 
 
 def _halved(in_shape: Sequence[int], width: int, part: str) -> tuple[Shape, Shape]:

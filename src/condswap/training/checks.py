@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from condswap.errors import ConfigError, DataError, ShapeError
-from condswap.generator import check_range, misplaced
+from condswap.generator import check_range, listed, misplaced, quoted
 from condswap.types import Batch, Shape
 
 
@@ -44,7 +44,7 @@ def check_grown(now: Sequence[str], then: Sequence[str]) -> None:
     """
     if tuple(now) != tuple(then):
         raise ConfigError(
-            f"the model has the classes {list(now)} and this trainer was made for {list(then)}; make a new Trainer"
+            f"the model has the classes {quoted(now)} and this trainer was made for {quoted(then)}; make a new Trainer"
         )
 
 
@@ -62,19 +62,23 @@ def check_classes(names: Sequence[str] | None, labels: Sequence[int] | None, *, 
     Example:
         >>> check_classes(("anna", "bob"), [0, 1, 1], classes=("anna", "bob"))
     """
-    if names is not None and (misplaced(names, classes) or len(names) > len(classes)):
+    wrong = [] if names is None else misplaced(names, classes)
+    if names is not None and (wrong or len(names) > len(classes)):
+        where = (
+            f"{wrong[0]!r} is number {names.index(wrong[0])} there and {classes.index(wrong[0])} here; "
+            if wrong
+            else ""
+        )
         raise DataError(
-            f"the data's classes are {list(names)} and the model's {list(classes)}: the numbers would not mean the "
-            f"same people; build one with the classes of the other, such as FaceFolder(classes={list(classes)})"
+            f"the data's classes are {quoted(names)} and the model's {quoted(classes)}: {where}the numbers would not mean the "
+            "same people; build one with the classes of the other, such as FaceFolder(..., classes=model.classes)"
         )
     if labels is not None:
         _check_labels(min(labels), max(labels), classes)
         present = set(labels)
         absent = [name for number, name in enumerate(classes) if number not in present]
         if absent:
-            raise DataError(
-                f"there are no pictures of {', '.join(absent)}; every class of the model needs some to train"
-            )
+            raise DataError(f"there are no pictures of {listed(absent)}; every class of the model needs some to train")
 
 
 def check_batch(batch: Any, *, image_shape: Shape, classes: Sequence[str], values: bool = True) -> Batch:

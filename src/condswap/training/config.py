@@ -39,6 +39,8 @@ class TrainerConfig:
         workers: processes that read pictures; 0 reads them in this one.
         watch: steps between two looks at how much the label matters, which is looked at once more at the end of the run;
             0 never looks. It changes nothing in training.
+        recompute: compute the features of the encoder and the decoder anew in the backward pass instead of keeping them.
+            It changes nothing in training but its time and memory.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -66,6 +68,7 @@ class TrainerConfig:
     augmentation: Augmentation | None = None
     workers: int = 0
     watch: int = 200
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -86,6 +89,8 @@ class TrainerConfig:
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number from 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"TrainerConfig.precision is {self.precision!r}; known here: float32, bfloat16")
+        if not isinstance(self.recompute, bool):
+            raise ConfigError(f"TrainerConfig.recompute is {self.recompute!r}; it is true or false")
         for name in ("betas", "discriminator_betas"):
             value = getattr(self, name)
             pair = isinstance(value, tuple | list) and len(value) == 2

@@ -1,5 +1,7 @@
 """One step down a gradient, which is not taken when the gradient is no number."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
@@ -22,13 +24,20 @@ def adam(network: nn.Module, config: TrainerConfig, *, of: str, device: torch.de
     return Adam(network.parameters(), rate, betas, fused=device.type in ("cuda", "cpu"))
 
 
-def differentiate(network: nn.Module, loss: Tensor, *, clip: float | None) -> Tensor:
+def differentiate(
+    network: nn.Module,
+    loss: Tensor,
+    *,
+    clip: float | None,
+    gathered: Callable[[Sequence[Tensor]], object] | None = None,
+) -> Tensor:
     """Give the trainable weights of a network the gradient of a loss, and no other weight.
 
     Args:
         network: whose former gradients are dropped.
         loss: a scalar.
         clip: the largest norm that the gradient keeps; None leaves it as it is.
+        gathered: called with the weights once they have their gradient and before its norm is taken.
 
     Returns:
         A scalar on the device: 1 when the gradient is no number, 0 otherwise.
@@ -43,6 +52,8 @@ def differentiate(network: nn.Module, loss: Tensor, *, clip: float | None) -> Te
     weights = [one for one in network.parameters() if one.requires_grad]
     network.zero_grad()
     loss.backward(inputs=weights)
+    if gathered is not None:
+        gathered(weights)
     norm = nn.utils.get_total_norm([one.grad for one in weights if one.grad is not None])
     if clip is not None:
         nn.utils.clip_grads_with_norm_(weights, clip, norm)

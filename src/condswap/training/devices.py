@@ -3,13 +3,15 @@
 import torch
 
 from condswap.errors import ConfigError
+from condswap.training.distributed import launched, local_rank
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
     """Choose the device, and refuse one that is not there.
 
     Args:
-        device: None takes CUDA, MPS or the CPU, whichever there is.
+        device: None takes CUDA, MPS or the CPU, whichever there is; "cuda" is the GPU of this process's own, where several
+            train together.
 
     Raises:
         ConfigError: it is not there, or is no device at all.
@@ -20,7 +22,9 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if device is None:
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+        device = "cuda" if cuda else "mps" if mps else "cpu"
+    if device == "cuda" and launched() > 1:
+        device = f"cuda:{local_rank()}"
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError) as error:

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
@@ -61,9 +61,6 @@ def held_back() -> Iterator[None]:
         ...     signal.getsignal(signal.SIGINT) is signal.default_int_handler
         False
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     received: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
@@ -71,17 +68,55 @@ def held_back() -> Iterator[None]:
         if len(received) > 1:
             raise KeyboardInterrupt
 
-    with ExitStack() as stack:
-        # What is ignored goes on being ignored, what ends the program at once goes on doing so, and what was set by code
-        # that is not Python's (None) is not Python's to set.
-        for number in (signal.SIGINT, *_ENDINGS):
-            before = signal.getsignal(number)
-            if before is not None and (callable(before) or number == signal.SIGINT):
-                signal.signal(number, receive)
-                stack.callback(signal.signal, number, before)
+    with _received_by(receive) as stack:
         try:
             yield
         finally:
             stack.close()
             if received:
                 signal.raise_signal(received[0])
+
+
+@contextmanager
+def noted() -> Iterator[list[int]]:
+    """Note the signals that `held_back` holds back, however many, for a block that looks for them and ends itself.
+
+    The block gets the list that they go to. Where it ends well, or in `KeyboardInterrupt`, the first of them then has its
+    own effect; where it fails, that says more.
+
+    Example:
+        >>> try:
+        ...     with noted() as received:
+        ...         signal.raise_signal(signal.SIGINT)
+        ...         received == [signal.SIGINT]
+        ... except KeyboardInterrupt:
+        ...     "stopped"
+        True
+        'stopped'
+    """
+    received: list[int] = []
+    with _received_by(lambda number, frame: received.append(number)) as stack:
+        stopped = None
+        try:
+            yield received
+        except KeyboardInterrupt as stop:
+            stopped = stop
+        stack.close()
+        if received:
+            signal.raise_signal(received[0])
+        if stopped is not None:
+            raise stopped
+
+
+@contextmanager
+def _received_by(receive: Callable[[int, FrameType | None], None]) -> Iterator[ExitStack]:
+    """Let a function have the signals, until the stack is closed."""
+    with ExitStack() as stack:
+        # What is ignored goes on being ignored, what ends the program at once goes on doing so, and what was set by code
+        # that is not Python's (None) is not Python's to set.
+        for number in (signal.SIGINT, *_ENDINGS) if threading.current_thread() is threading.main_thread() else ():
+            before = signal.getsignal(number)
+            if before is not None and (callable(before) or number == signal.SIGINT):
+                signal.signal(number, receive)
+                stack.callback(signal.signal, number, before)
+        yield stack

@@ -4,7 +4,7 @@ import hashlib
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
+from itertools import accumulate, count
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class BalancedBatches:
 
     Every batch has as many pictures of each of its classes, up to rounding, and at least four where it can: where the
     batch is too small for all classes, they take turns. A class goes through all of its pictures, then again in a new
-    order. What a batch holds follows from the seed and the step alone.
+    order. What a batch holds follows from the seed and the step alone. With a `part` of (r, n) the indices are every n-th of
+    them from the r-th on, so that n processes share a batch.
 
     Example:
         >>> batches = iter(BalancedBatches([0, 0, 0, 1], batch_size=4, seed=0))
@@ -35,23 +36,26 @@ class BalancedBatches:
         [3, 3]
     """
 
-    def __init__(self, labels: Sequence[int], *, batch_size: int, seed: int, start: int = 0) -> None:
-        members: dict[int, list[int]] = {}
-        for index, label in enumerate(labels):
-            members.setdefault(int(label), []).append(index)
-        self.members = [torch.tensor(members[label]) for label in sorted(members)]
-        self.batch_size, self.seed, self.start = batch_size, seed, start
-        self.together = max(1, min(len(self.members), max(batch_size // 4, min(2, batch_size))))
+    def __init__(
+        self, labels: Sequence[int], *, batch_size: int, seed: int, start: int = 0, part: tuple[int, int] = (0, 1)
+    ) -> None:
+        label = torch.as_tensor(labels)
+        self.sizes: list[int] = label.unique(return_counts=True)[1].tolist()
+        self._members = label.argsort(stable=True)  # class after class, which begin at:
+        self._begins = [0, *accumulate(self.sizes)]
+        self.batch_size, self.seed, self.start, self.part = batch_size, seed, start, part
+        self.together = max(1, min(len(self.sizes), max(batch_size // 4, min(2, batch_size))))
         # After a round of so many turns the last batch of a turn is full.
-        self.turns = self.together // math.gcd(self.together, len(self.members))
-        self._orders: dict[tuple[str, int, int], Tensor] = {}
+        self.turns = self.together // math.gcd(self.together, len(self.sizes))
+        self._orders: dict[str, tuple[int, Tensor]] = {}
         self._round: tuple[int, list[int]] = (-1, [])
 
     def __iter__(self) -> Iterator[list[int]]:
         """Go on forever."""
         step = self.start
+        first, every = self.part
         while True:
-            yield self.batch(step)
+            yield self.batch(step)[first::every]
             step += 1
 
     def batch(self, step: int) -> list[int]:
@@ -60,37 +64,44 @@ class BalancedBatches:
         indices: list[int] = []
         for place in range(self.together):
             number = step * self.together + place
-            one, turn = self._class(number), number // len(self.members)
-            size = len(self.members[one])
+            one, turn = self._class(number), number // len(self.sizes)
+            begin, size = self._begins[one], self.sizes[one]
             # Where it does not divide, one picture more, which comes again in the next turn: so none is left out.
             for draw in range(turn * each, turn * each + each + (place < more)):
                 lap, position = divmod(draw, size)
-                indices.append(int(self.members[one][self._order(f"class {one}", lap, size)[position]]))
+                indices.append(int(self._members[begin + int(self._order(f"class {one}", lap, size)[position])]))
         return indices
 
     def _class(self, number: int) -> int:
         """Give the class that comes at this place of the endless row of classes, which no batch has twice."""
-        lap, position = divmod(number, self.turns * len(self.members))
+        lap, position = divmod(number, self.turns * len(self.sizes))
         if self._round[0] != lap:
             row: list[int] = []
             for turn in range(lap * self.turns, (lap + 1) * self.turns):
-                begun = row[len(row) // self.together * self.together :]  # what the unfinished batch has already
-                row += sorted(self._order("classes", turn, len(self.members)).tolist(), key=begun.__contains__)
+                begun = set(row[len(row) // self.together * self.together :])  # what the unfinished batch has already
+                row += sorted(self._order("classes", turn, len(self.sizes)).tolist(), key=begun.__contains__)
             self._round = lap, row
         return self._round[1][position]
 
     def _order(self, what: str, lap: int, size: int) -> Tensor:
-        """Give the order of one lap; the one before may be asked for again by the next batch."""
-        key = (what, lap, size)
-        if key not in self._orders:
-            self._orders = {old: order for old, order in self._orders.items() if old[0] != what or old[1] >= lap - 1}
+        """Give the order of one lap; the newest of each is kept, since no batch goes back behind the one before it."""
+        known = self._orders.get(what)
+        if known is None or known[0] != lap:
             generator = torch.Generator().manual_seed(derive(self.seed, what, lap))
-            self._orders[key] = torch.randperm(size, generator=generator)
-        return self._orders[key]
+            known = self._orders[what] = lap, torch.randperm(size, generator=generator)
+        return known[1]
 
 
 def batches(
-    data: Any, *, labels: Sequence[int] | None, batch_size: int, seed: int, start: int, workers: int, pin: bool
+    data: Any,
+    *,
+    labels: Sequence[int] | None,
+    batch_size: int,
+    seed: int,
+    start: int,
+    workers: int,
+    pin: bool,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Give batches from the step `start` on, without end where the data can be gone through again.
 
@@ -102,12 +113,13 @@ def batches(
         start: the first step. A list of batches goes round and is entered there too; any other iterable starts anew.
         workers: processes that read items.
         pin: keep the batches where a GPU can fetch them by itself.
+        part: (r, n) gives every n-th picture of a dataset's batches from the r-th on; batches that are given come whole.
 
     Raises:
         DataError: there is nothing in it, or it ends and cannot be gone through again.
     """
     if labels is not None:
-        sampler = BalancedBatches(labels, batch_size=batch_size, seed=seed, start=start)
+        sampler = BalancedBatches(labels, batch_size=batch_size, seed=seed, start=start, part=part)
         chance = torch.Generator().manual_seed(seed)  # without it the loader takes from everybody's random numbers
         how: dict[str, Any] = {"num_workers": workers, "pin_memory": pin, "generator": chance}
         if callable(getattr(data, "batch", None)):

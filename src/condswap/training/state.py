@@ -92,6 +92,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     if metadata.get("sha256") != checksum(tensors, text):
         raise DataError(f"{path} is not what was written (its checksum differs); go on from another state")
+    facts["sha256"] = metadata["sha256"]
     step = facts.get("step")
     if type(step) is not int or step < 0 or not isinstance(facts.get("config"), dict) or "model" not in facts:
         raise DataError(f"{path} lacks the step, the settings or the model of its run; was it edited?")
@@ -191,11 +192,14 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimizer the tensors that `optimizer_tensors` named."""
+    """Give an optimizer the tensors that `optimizer_tensors` named, laid out in memory as its weights are."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     kept: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
-        kept.setdefault(int(index), {})[key] = tensor.clone()
+        weight = weights[int(index)]
+        laid_out = torch.empty_like(weight, dtype=tensor.dtype) if tensor.shape == weight.shape else torch.empty(())
+        kept.setdefault(int(index), {})[key] = laid_out.copy_(tensor)
     optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

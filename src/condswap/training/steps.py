@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from condswap import sharing
 from condswap.cgan import CGAN
 from condswap.generator import Generator
 from condswap.losses import MaskedLoss, adversarial_loss, blur_mask, dssim, l1, masked_mean, r1_penalty
@@ -62,6 +63,7 @@ class _Restrained(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)
+        ctx.total = sharing.total_now()
         return features.view_as(features), features.view_as(features)
 
     @staticmethod
@@ -69,7 +71,8 @@ class _Restrained(torch.autograd.Function):
         free, restrained = gradients
         if free is None or restrained is None:
             return restrained if free is None else free
-        share = free.float().norm() / restrained.float().norm().clamp_min(torch.finfo(torch.float32).tiny)
+        length, most = ctx.total(torch.stack([one.float().square().sum() for one in (free, restrained)])).sqrt()
+        share = length / most.clamp_min(torch.finfo(torch.float32).tiny)
         return free + restrained * share.clamp(max=1).to(restrained.dtype)
 
 
@@ -99,7 +102,8 @@ class CodeAdversary(nn.Module):
     def forward(self, features: Features) -> Logits:
         """Give logits (b, n) over the classes."""
         flat = rearrange(F.adaptive_avg_pool2d(features.float(), self.pool), "b c h w -> b (c h w)")
-        hidden: Tensor = self.scale(flat) if len(flat) > 1 else flat
+        everybody = sharing.whole(flat)
+        hidden: Tensor = sharing.own(self.scale(everybody)) if len(everybody) > 1 else flat
         for layer in self.layers[:-1]:
             hidden = F.leaky_relu(layer(hidden), 0.2)
         logits: Tensor = self.layers[-1](hidden)
@@ -154,7 +158,8 @@ def show(model: CGAN, batch: Batch, *, seen: Seen | None = None) -> Shown:
     soft = blur_mask(mask, fraction=model.objective.mask_blur)
     swapped = None
     if model.objective.swap_adversarial and len(model.classes) > 1:
-        other = (label + torch.randint_like(label, 1, len(model.classes))) % len(model.classes)
+        turns = torch.randint(1, len(model.classes), (sharing.rows(len(label)),), device=label.device)
+        other = (label + sharing.own(turns)) % len(model.classes)
         swapped = model.generator.show(features, other, source), other
     region = torch.ones_like(soft) if model.objective.whole_image else soft
     composite = torch.lerp(image, face.image.to(image.dtype), soft)  # a decoder may give half precision under autocast

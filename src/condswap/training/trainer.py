@@ -1,7 +1,9 @@
 """The trainer: the order of the steps."""
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -9,10 +11,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from condswap import sharing
 from condswap.cgan import CGAN
 from condswap.data.augment import Augmentation, augment
 from condswap.errors import ConfigError
 from condswap.progress import Progress
+from condswap.roles import Decoder, Encoder
+from condswap.sharing import Share
 from condswap.templates import agreed
 from condswap.training import distributed, interrupt, state
 from condswap.training.calibration import calibrate
@@ -48,6 +53,9 @@ class Trainer:
     being trained are the trainer's own. `watched` holds what it found when it looked at the swaps, which it does as often
     as `TrainerConfig.watch` says: where the label is ignored, or the swaps leak, it says so.
 
+    Under `torchrun` every process makes a trainer and calls the same. They share every batch, and all have the weights that
+    one process would have; the first, whose `rank` is 0, alone saves, looks at the swaps and speaks.
+
     Args:
         model: trained in place.
         config: how; None for the default.
@@ -55,7 +63,7 @@ class Trainer:
         reconstruction: in place of the objective's DSSIM and L1, such as a `MaskedLoss` of your own pixel loss.
 
     Raises:
-        ConfigError: the model could not be saved, or the device is not there.
+        ConfigError: the model could not be saved, the device is not there, or other processes train something else.
 
     Example:
         >>> from condswap import CGAN, ToyFaces
@@ -78,6 +86,7 @@ class Trainer:
         model.config()  # a part that cannot be saved is said now, not after the run
         self.config = config or TrainerConfig()
         self.device = choose_device(device)
+        distributed.join(self.device)
         self.rank = distributed.rank()
         self.reconstruction = reconstruction
         self.step = 0
@@ -86,6 +95,10 @@ class Trainer:
         self.model = model.to(self.device).eval()
         self._live = copy.deepcopy(model)
         self._live.discriminator = model.discriminator  # one discriminator: nobody averages it
+        self._live.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for part in self._live.generator.modules():  # a part may hold another
+            if isinstance(part, Encoder | Decoder):
+                part.recompute = self.config.recompute
         self._adversary = make_code_adversary(model, seed=self.config.seed)
         if self._adversary is not None:
             self._adversary.to(self.device)
@@ -98,6 +111,9 @@ class Trainer:
         self._rates = {name: one.param_groups[0]["lr"] for name, one in self._optimizers.items()}
         self._metrics: Metrics = {}
         self._failed = torch.zeros((), device=self.device)
+        self._asked = torch.zeros((), device=self.device)  # by how many processes to stop
+        self._agree("settings", self.config.config(), model.config())
+        distributed.spread(one for module in self._modules.values() if module for one in module.state_dict().values())
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -117,7 +133,8 @@ class Trainer:
 
         Args:
             data: a dataset of items {"image": (3, h, w), "mask": (1, h, w), "label": int}, which is shuffled and mixed
-                evenly from its classes, or an iterable of batches, taken as they come.
+                evenly from its classes, or an iterable of batches, taken as they come. Where several processes share a
+                batch, each gives the whole of it and trains on its part.
             steps: the total, those before a resume included.
             hook: called with the trainer after every step; see `every`.
             held_back: a dataset of pictures that are not trained on, whose swaps are looked at. None takes 32 that are
@@ -129,8 +146,10 @@ class Trainer:
             DataError: the data do not suit the model; the message says what and where.
             ShapeError: its pictures have another size than the model's.
             ConfigError: `steps` is no number of steps, or more than the configuration plans.
-            TrainingError: a loss was no longer a number. The weights are those of the last good step.
-            KeyboardInterrupt: Ctrl-C, once the step that was being taken is whole: `save` what there is.
+            TrainingError: a loss was no longer a number; the weights are those of the last good step. Or another process of
+                this run was lost; go on from the last state that was saved.
+            KeyboardInterrupt: Ctrl-C, in this process or another one, once the step that was being taken is whole: `save`
+                what there is.
         """
         check_steps(steps, planned=self.config.planned_steps)
         check_grown(self.model.classes, self._live.classes)
@@ -142,8 +161,14 @@ class Trainer:
         watch = Watch(self.model, data, labels, every=every, held_back=held_back, identity=identity)
         # Undoes the calibration of the last fit: a run must not depend on where it was stopped.
         copy_buffers(self.model.generator, self._live.generator)
-        with Progress(steps, title="training", start=self.step) as progress:
-            source, first = self._batches(data, labels, self.step), True
+        self._agree("data or steps", self.step, steps, labels)
+        share = distributed.share(distributed.launched() if labels is None else self.config.batch_size)
+        with (
+            _channels_last(self.model),
+            nullcontext(()) if share is None else interrupt.noted() as noted,
+            Progress(steps, title="training", start=self.step, delay=math.inf if self.rank else 0.0) as progress,
+        ):
+            source, first = self._batches(data, labels, self.step, share), True
             while self.step < steps:
                 batch = check_batch(
                     next(source),
@@ -152,31 +177,39 @@ class Trainer:
                     values=first,
                 )
                 first = False
-                with interrupt.held_back():
-                    self._take(batch)
+                if share is not None and labels is None:
+                    share = distributed.share(len(batch["label"]))
+                with interrupt.held_back() if share is None else nullcontext():
+                    self._take(batch if labels is not None else _part(batch, share), share, asked=bool(noted))
                     self.step += 1
                     self._remember()
                 due = watch.due(self.step) and self.step < steps
                 if due or self.step % _LOOK == 0 or self.step == steps or self.device.type == "cpu":
                     check_failed(self._failed, step=self.step, before=_LOOK)
+                    if share is not None and self._asked.item():
+                        self._asked.zero_()
+                        raise KeyboardInterrupt
                 if due:
                     self._watch(watch, batch, progress)
                 if hook is not None:
                     hook(self)
                 progress.update(self.step, self._line)
         if labels is not None:
-            calibrate(self.model.generator, islice(self._batches(data, labels, 0), 16), device=self.device)
+            calibrate(self.model.generator, islice(self._batches(data, labels, 0, None), 16), device=self.device)
         if watch.every:
             self._watch(watch, batch, progress, last=True)
 
     def save(self, folder: str | Path) -> None:
         """Write everything that going on takes to a folder: `Trainer.load` reads it.
 
-        `state.safetensors` is the newest state. The two before it stay, and the last of every day.
+        `state.safetensors` is the newest state. The two before it stay, and the last of every day. Of several processes the
+        first alone writes, and any number of processes can go on from what it wrote.
 
         Raises:
             DataError: the disk refuses; the state that was there before stays.
         """
+        if self.rank:
+            return
         watched = [one.config() for one in self.watched]
         facts = {"step": self.step, "config": self.config.config(), "model": self.model.config(), "watched": watched}
         state.write(Path(folder), state.gather(self._modules, self._optimizers), facts)
@@ -202,7 +235,7 @@ class Trainer:
 
         Raises:
             DataError: the state is not there, is cut off or is none of ours; the model is as it was.
-            ConfigError: it is the state of another assembly, or newer than this library.
+            ConfigError: it is the state of another assembly, or newer than this library, or another process reads another one.
             ShapeError: a weight has another shape.
         """
         tensors, facts, path = state.read(Path(folder))
@@ -219,18 +252,24 @@ class Trainer:
         trainer = cls(model, config, device=device, reconstruction=reconstruction)
         state.restore(tensors, trainer._modules, trainer._optimizers)
         trainer.step, trainer.watched = facts["step"], watched
+        trainer._agree("state", facts["sha256"])
         trainer._remember()
         return trainer
 
-    def _take(self, batch: Batch) -> None:
-        """Take one step."""
+    def _take(self, batch: Batch, share: Share | None = None, *, asked: bool = False) -> None:
+        """Take one step with a batch, or with the part of one that is this process's own; `asked` is whether to stop."""
+        with sharing.shared(share):
+            self._take_share(batch, share, asked=asked)
+
+    def _take_share(self, batch: Batch, share: Share | None, *, asked: bool) -> None:
         config, live = self.config, self._live
         live.train()
         image, mask, label = (batch[key].to(self.device, non_blocking=True) for key in ("image", "mask", "label"))
         batch = Batch(image=image, mask=mask, label=label)
-        chance = torch.Generator().manual_seed(derive(config.seed, self.rank, self.step, "augmentation"))
+        chance = torch.Generator().manual_seed(derive(config.seed, self.step, "augmentation"))
         varied = augment(batch, augmentation=self._varied.augmentation or Augmentation.none(), generator=chance)
-        whole = (torch.rand(len(varied.label), generator=chance) < config.unmasked).to(self.device, non_blocking=True)
+        unmasked = torch.rand(sharing.rows(len(varied.label)), generator=chance) < config.unmasked
+        whole = sharing.own(unmasked).to(self.device, non_blocking=True)
         batch = Batch(image=varied.image, mask=varied.mask, label=varied.label)
         seen = self._back_translated(Seen(varied.input, varied.input_mask, varied.label), chance)
         seen = seen._replace(
@@ -246,15 +285,14 @@ class Trainer:
         with torch.random.fork_rng(devices=devices):
             # torch.manual_seed seeds every device, and only those of this step are put back afterwards.
             seed = torch.default_generator.manual_seed if self.device.type == "cpu" else torch.manual_seed
-            seed(derive(config.seed, self.rank, self.step))
+            seed(derive(config.seed, self.step))
             with half:
                 shown = show(live, batch, seen=seen)
             if self._adversary is not None:
                 with half:
                     loss, found = code_adversary_step(self._adversary, shown)
-                self._differentiate(self._adversary, loss, clip=None)
+                metrics |= self._differentiate(self._adversary, loss, found, share, clip=None)
                 self._descend("code")
-                metrics |= found
             with half:
                 loss, found = generator_step(
                     live,
@@ -265,13 +303,11 @@ class Trainer:
                     code_weight=code_weight,
                     reconstruction=self.reconstruction,
                 )
-            self._differentiate(live.generator, loss, clip=config.clip)
-            metrics |= found
+            metrics |= self._differentiate(live.generator, loss, found, share, clip=config.clip, asked=asked)
             if adversarial:
                 with half:
                     loss, found = discriminator_step(live, batch, shown)
-                self._differentiate(live.discriminator, loss, clip=config.clip)
-                metrics |= found
+                metrics |= self._differentiate(live.discriminator, loss, found, share, clip=config.clip)
         # Only now, so that a loss that is no number, of whichever network, moves none.
         self._descend("generator")
         if adversarial:
@@ -285,34 +321,65 @@ class Trainer:
 
     def _back_translated(self, seen: Seen, chance: torch.Generator) -> Seen:
         """Show a share of the pictures that the encoder gets as other classes, once the network can."""
-        count = round((self._varied.back_translation or 0) * len(seen.source))
+        pictures = sharing.rows(len(seen.source))
+        count = round((self._varied.back_translation or 0) * pictures)
         if not count or self.step < self.config.ramp_up or len(self.model.classes) < 2:
             return seen
-        picks = torch.randperm(len(seen.source), generator=chance)[:count]
-        turns = torch.randint(1, len(self.model.classes), (count,), generator=chance)
-        picks, turns = (one.to(self.device, non_blocking=True) for one in (picks, turns))
+        turns = torch.zeros(pictures, dtype=torch.int64)  # how many classes on; 0 for a picture that stays
+        picks = torch.randperm(pictures, generator=chance)[:count]
+        turns[picks] = torch.randint(1, len(self.model.classes), (count,), generator=chance)
+        turns = sharing.own(turns)
+        picks = turns.nonzero()[:, 0]
+        picks, turns = (one.to(self.device, non_blocking=True) for one in (picks, turns[picks]))
         to = (seen.source[picks] + turns) % len(self.model.classes)
         return back_translate(self.model.eval().generator, seen, picks=picks, to=to)
 
-    def _differentiate(self, network: nn.Module, loss: Tensor, *, clip: float | None) -> None:
-        """Give a network its gradient, and note when it is no number."""
-        self._failed = torch.maximum(self._failed, differentiate(network, loss, clip=clip))
+    def _differentiate(
+        self,
+        network: nn.Module,
+        loss: Tensor,
+        found: Metrics,
+        share: Share | None,
+        *,
+        clip: float | None,
+        asked: bool = False,
+    ) -> Metrics:
+        """Give a network its gradient, and note when it is no number; gives the metrics of the whole batch."""
+        if share is None:
+            self._failed = torch.maximum(self._failed, differentiate(network, loss, clip=clip))
+            return found
+        part = share.own_rows / share.rows
+        numbers = [part * one for one in found.values()] + [torch.full_like(self._asked, asked)]
+        sums: list[Tensor] = []
+
+        def gather(weights: Sequence[Tensor]) -> None:
+            sums.extend(distributed.add_gradients(weights, numbers))
+
+        self._failed = torch.maximum(self._failed, differentiate(network, part * loss, clip=clip, gathered=gather))
+        self._asked = torch.maximum(self._asked, sums[-1])
+        return dict(zip(found, sums, strict=False))
 
     def _descend(self, name: str) -> None:
         """Follow the gradient, unless one since the last look was no number."""
         descend(self._optimizers[name], self._rates[name] * self.config.rate(self.step), failed=self._failed)
 
-    def _batches(self, data: Any, labels: Sequence[int] | None, start: int) -> Iterator[Batch]:
+    def _batches(self, data: Any, labels: Sequence[int] | None, start: int, share: Share | None) -> Iterator[Batch]:
         config = self.config
         return batches(
             data,
             labels=labels,
             batch_size=config.batch_size,
-            seed=derive(config.seed, self.rank, "order"),
+            seed=derive(config.seed, "order"),
             start=start,
             workers=config.workers,
             pin=self.device.type == "cuda",
+            part=(0, 1) if share is None else (share.rank, share.processes),
         )
+
+    def _agree(self, what: str, *values: object) -> None:
+        """Refuse other processes that have other values."""
+        if distributed.launched() > 1:
+            distributed.check_agreed(what, repr(values), device=self.device)
 
     def _line(self) -> str:
         """Give what the progress bar shows."""
@@ -324,6 +391,8 @@ class Trainer:
 
     def _watch(self, watch: Watch, batch: Batch, progress: Progress, *, last: bool = False) -> None:
         """Look at the swaps, and say what is to be said of them."""
+        if self.rank:
+            return
         seen = watch.look(self.model, step=self.step, batch=batch)
         self.watched += [] if seen is None else [seen]
         self._remember()
@@ -337,3 +406,21 @@ class Trainer:
     @property
     def _modules(self) -> dict[str, nn.Module | None]:
         return {"average": self.model, "live": self._live.generator, "code": self._adversary}
+
+
+@contextmanager
+def _channels_last(model: nn.Module) -> Iterator[None]:
+    """Lay weights out in memory as convolutions are faster with; afterwards they lie as those of a model that was loaded."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def _part(batch: Batch, share: Share | None) -> Batch:
+    """Give the part of a batch that is this process's own."""
+    if share is None:
+        return batch
+    image, mask, label = (batch[key][share.rank :: share.processes] for key in ("image", "mask", "label"))
+    return Batch(image=image, mask=mask, label=label)

@@ -151,8 +151,11 @@ class Watch:
             truth, where = (one.to(device) for one in sample.truth)
             way = _number(moved(image, both.swap, truth, mask * where).nanmean())
         elif len(label) >= _ENOUGH:
-            means = mean_faces(image, label, mask, classes=len(model.classes))
-            way = _number(moved_to_mean(image, both.swap, label, both.to, mask, means).nanmean())
+            # Numbered anew, so that it costs nothing how many classes are not in the pictures.
+            present, number = torch.cat([label, both.to]).unique(return_inverse=True)
+            label, to = number.chunk(2)
+            means = mean_faces(image, label, mask, classes=len(present))
+            way = _number(moved_to_mean(image, both.swap, label, to, mask, means).nanmean())
         sensitivity = _number(label_changes(both, mask).nanmean() / sample.differ.to(device))
         return None if sensitivity is None else Watched(step=step, label_sensitivity=sensitivity, moved=way, gap=gap)
 
