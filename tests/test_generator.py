@@ -138,6 +138,23 @@ def test_names_that_are_none_are_refused(classes):
         CGAN.default(32, classes=classes)
 
 
+def test_of_very_many_names_the_message_has_those_that_are_wrong():
+    names = [f"person {number}" for number in range(4096)]
+    for wrong, words in (("person 7", r"in which \['person 7'\] come again"), (" ", r"in which \[' '\] are no names")):
+        with pytest.raises(ConfigError, match=words) as caught:
+            check_classes([*names, wrong])
+        assert len(str(caught.value)) < 500
+
+
+def test_of_very_many_classes_the_first_are_known_here():
+    model = small([f"person {number}" for number in range(300)])
+    assert model.generator.index("person 299") == 299
+    with pytest.raises(
+        DataError, match="there is no class 'carl'; known here: 0 'person 0', .*, 19 'person 19' and 280 more$"
+    ):
+        model.swap(pictures(), "carl")
+
+
 def test_a_shape_in_a_list_fits_one_in_a_tuple():
     part = small().generator.encoder
     part.out_shape = list(part.out_shape)

@@ -57,6 +57,16 @@ def test_the_front_matter_says_what_the_hub_reads():
     assert {"face-swap", "conditional-gan"} <= set(read["tags"])
 
 
+def test_of_very_many_classes_the_card_names_the_first_and_says_where_the_others_are():
+    text = card(classes=[f"person {number}" for number in range(4096)])
+    assert "as one of the 4,096 classes" in text
+    assert "49: person 49 and 4,046 more, see config.json." in text
+    assert "person 50" not in text
+    assert 'model.swap(image, "person 4095")' in text
+    assert max(map(len, text.splitlines())) < 1200
+    assert "49: person 49." in card(classes=[f"person {number}" for number in range(50)])
+
+
 def test_the_card_says_what_the_model_is_and_how_to_use_it():
     text = body(card())
     assert "0: ann, 1: bob" in text

@@ -17,6 +17,7 @@ from small_model import met, pictures, small
 from torch import nn
 
 from condswap import CGAN, CondswapError, ConfigError, DataError, Encoder, HubError, Objective, ShapeError
+from condswap.pretrained import config_text
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,34 @@ def test_the_folder_holds_three_files_and_no_pickle(saved):
     assert sorted(path.name for path in saved[1].iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert json.loads((saved[1] / "config.json").read_bytes())["classes"] == ["anna", "bob"]
     assert set(load_file(saved[1] / "model.safetensors")) == set(saved[0].state_dict())
+
+
+def test_a_few_classes_have_a_line_each():
+    config = {"classes": ["anna", "bob \n\u00e9"], "encoder": {"type": "E", "in_shape": [3, 32, 32]}, "training": {}}
+    assert config_text(config) == json.dumps(config, indent=2) + "\n"
+    config["classes"] = [str(number) for number in range(20)]
+    assert config_text(config) == json.dumps(config, indent=2) + "\n"
+
+
+def test_of_very_many_classes_ten_share_a_line():
+    names = [f'person, "{number}"' for number in range(45)]
+    text = config_text({"condswap": 1, "classes": names, "masked_input": True})
+    assert json.loads(text) == {"condswap": 1, "classes": names, "masked_input": True}
+    lines = text.splitlines()
+    assert lines[:3] == ["{", '  "condswap": 1,', '  "classes": [']
+    rows = [json.loads(f"[{line.removesuffix(',')}]") for line in lines[3:8]]
+    assert rows == [names[start : start + 10] for start in range(0, 45, 10)]
+    assert [line.startswith('    "person') for line in lines[3:8]] == [True] * 5
+    assert lines[8:] == ["  ],", '  "masked_input": true', "}"]
+
+
+def test_a_model_of_four_thousand_classes_is_saved_and_loaded(tmp_path):
+    names = [f"person {number}" for number in range(4096)]
+    model = small(names)
+    model.save_pretrained(tmp_path)
+    assert CGAN.from_pretrained(tmp_path).classes == tuple(names)
+    assert len((tmp_path / "config.json").read_text().splitlines()) < 600
+    assert len((tmp_path / "README.md").read_text()) < 6000
 
 
 def test_saving_twice_gives_the_same_files(saved, tmp_path):

@@ -1,6 +1,7 @@
 """The generator: encoder, bottleneck and decoder in a row, and the labels that steer them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -155,13 +156,11 @@ class Generator(nn.Module):
         Raises:
             DataError: there is no such class.
         """
-        known = f"known here: {', '.join(f'{n} {name!r}' for n, name in enumerate(self.classes[:20]))}"
-        if isinstance(label, str):
-            if label not in self.classes:
-                raise DataError(f"there is no class {label!r}; {known}")
+        if isinstance(label, str) and label in self.classes:
             return self.classes.index(label)
         if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < len(self.classes):
-            raise DataError(f"there is no class {label!r}; {known}")
+            known = listed([f"{number} {name!r}" for number, name in enumerate(self.classes)])
+            raise DataError(f"there is no class {label!r}; known here: {known}")
         return label
 
     def _seen(self, source: AnySource | None, image: Image) -> Label | Stranger | None:
@@ -258,16 +257,41 @@ def check_range(image: Tensor, what: str = "images") -> None:
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """Check the names of the classes: at least one, all different, none empty."""
-    if (
-        isinstance(classes, str)
-        or not isinstance(classes, Sequence)
-        or not all(isinstance(name, str) and name.strip() for name in classes)
-    ):
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
         raise ConfigError(f"classes are the names of the people, such as ['anna', 'bob']; got {classes!r}")
+    if none := [name for name in classes if not isinstance(name, str) or not name.strip()]:
+        raise ConfigError(
+            f"classes are the names of the people, such as ['anna', 'bob']; got {quoted(classes)}, in which {quoted(none)} are "
+            "no names"
+        )
     names = tuple(classes)
     if not names or len(set(names)) != len(names):
-        raise ConfigError(f"classes have to be at least one and all different; got {list(names)}")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        raise ConfigError(
+            f"classes have to be at least one and all different; got {quoted(names)}"
+            + (f", in which {quoted(twice)} come again" if twice else "")
+        )
     return names
+
+
+def listed(words: Iterable[str], *, most: int = 20) -> str:
+    """Write words for a message: of very many the first, and how many more there are.
+
+    >>> listed(["anna", "bob", "carl", "dora"], most=2)
+    'anna, bob and 2 more'
+    """
+    words = list(words)
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
+
+
+def quoted(names: Iterable[object]) -> str:
+    """Write names for a message as a list; of very many the first.
+
+    >>> quoted(["anna", "bob"])
+    "['anna', 'bob']"
+    """
+    return f"[{listed(map(repr, names))}]"
 
 
 def misplaced(names: Sequence[str], classes: Sequence[str]) -> list[str]:

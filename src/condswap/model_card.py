@@ -17,6 +17,8 @@ MEASURED = "measured "
 """What the names of measurements begin with among the facts of the training; they get a section of their own."""
 
 
+_LISTED = 50  # classes; who wants all of more looks into config.json
+
 _MEASURED_HEADING = "## Measured"
 _MARKER = "<!-- condswap writes this card anew at every save; delete this line to keep your own words -->"
 _TAGS = ("condswap", "face-swap", "conditional-gan", "image-to-image", "safetensors", "synthetic-media")
@@ -66,11 +68,13 @@ def model_card(
     consent, license = (consent or "").strip(), (license or "").strip()
     height, width = image_size
     settings = {key: value for key, value in (training or {}).items() if not key.startswith(MEASURED)}
-    people = ", ".join(f"{number}: {as_shown(name)}" for number, name in enumerate(classes))
+    people = ", ".join(f"{number}: {as_shown(name)}" for number, name in enumerate(classes[:_LISTED]))
+    if len(classes) > _LISTED:
+        people += f" and {len(classes) - _LISTED:,} more, see config.json"
     sections = [
         f"{_front_matter(license)}\n\n{_MARKER}",
         "# A face swapper made with condswap",
-        f"This model shows the face in a picture as one of the {len(classes)} classes that it was trained on. It is a "
+        f"This model shows the face in a picture as one of the {len(classes):,} classes that it was trained on. It is a "
         "conditional GAN: one network for all classes, told by a label which of them to show.",
         "## Use",
         _usage(classes, width=width, height=height, repo_id=repo_id),

@@ -26,6 +26,8 @@ from condswap.provenance import Mark
 CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
 _Model = TypeVar("_Model", bound=nn.Module)
 
+_ONE_A_LINE = 20  # classes; of more ten share a line, so that the number of a class is easily counted
+
 
 def save(folder: Path, *, config: Mapping[str, Any], tensors: Mapping[str, Tensor], card: str) -> None:
     """Write a model, all of it or nothing; the config comes last, since it vouches for the weights.
@@ -36,12 +38,36 @@ def save(folder: Path, *, config: Mapping[str, Any], tensors: Mapping[str, Tenso
     """
     weights = _serialised(tensors)
     described = {**config, "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}}
-    text = json.dumps(described, indent=2, allow_nan=False) + "\n"
+    text = config_text(described)
     make_folder(folder)
     files = {folder / WEIGHTS: weights}
     if _is_ours(folder / CARD):
         files[folder / CARD] = card.encode()
     write_together({**files, folder / CONFIG: text.encode()})
+
+
+def config_text(config: Mapping[str, Any]) -> str:
+    """Write what stands in config.json: of very many classes ten share a line, everything else has a line of its own.
+
+    Example:
+        >>> print(config_text({"classes": ["anna", "bob"]}), end="")
+        {
+          "classes": [
+            "anna",
+            "bob"
+          ]
+        }
+    """
+    entries = []
+    for key, value in config.items():
+        text = json.dumps(value, indent=2, allow_nan=False)
+        if key == "classes" and len(value) > _ONE_A_LINE:
+            names = [json.dumps(name) for name in value]
+            rows = [", ".join(names[start : start + 10]) for start in range(0, len(names), 10)]
+            text = "[\n  " + ",\n  ".join(rows) + "\n]"
+        # No text has a line break of its own: JSON escapes it.
+        entries.append(f"  {json.dumps(key)}: " + text.replace("\n", "\n  "))
+    return "{\n" + ",\n".join(entries) + "\n}\n"
 
 
 def model_id(tensors: Mapping[str, Tensor]) -> str:

@@ -10,7 +10,9 @@ from small_model import small
 from torch import nn
 
 from condswap import CGAN, ConfigError, DataError, Decoder, Encoder, ShapeError, ToyFaces
+from condswap.data import Clip
 from condswap.evaluation import evaluate, frames, witness
+from condswap.evaluation.sample import Sample
 from condswap.roles import Bottleneck
 
 
@@ -207,6 +209,40 @@ def test_every_picture_becomes_three_others_at_most_and_all_get_their_turn():
     assert len(report.directions) == 20
     counts = [one.likeness.gap.count for one in report.directions]
     assert max(counts) - min(counts) <= 1
+
+
+class Sparse(FlatFaces):
+    """The same people under numbers far apart, among very many classes."""
+
+    def __init__(self, clips):
+        super().__init__(clips)
+        self.classes = tuple(f"person {number}" for number in range(4096))
+        self.people, self.labels = self.labels, [4000 * label + 7 for label in self.labels]
+        self.found = [Clip(4000 * label + 7, indices) for label, indices in self.found]
+
+    def __getitem__(self, index):
+        face = self.shades[index] * COLOURS[self.people[index]][:, None, None]
+        image = torch.lerp(torch.full_like(face, 0.5), face, self.mask)
+        return {"image": image, "mask": self.mask, "label": self.labels[index]}
+
+
+def test_two_of_four_thousand_classes_get_the_figures_of_two_classes(held, known, perfect):
+    """What is not in the pictures costs no memory, and the report stays short."""
+    people, others = (Sparse([[shades(12), shades(12, high=0.6)], [shades(12)]]), Sparse([[shades(10)], [shades(10)]]))
+    model = by_hand(lambda image, label: exact(image, label // 4000), classes=people.classes)
+    report = evaluate(model, people, known=others, identity=colours, attributes=brightness)
+    assert report.likeness == perfect.likeness
+    assert report.exact == perfect.exact
+    assert report.reconstruction == perfect.reconstruction
+    assert [one.name for one in report.directions] == [
+        "person 7 clip 1 to person 4007", "person 7 clip 2 to person 4007", "person 4007 to person 7"
+    ]  # fmt: skip
+    assert len(report.to_markdown()) < len(perfect.to_markdown()) + 1000
+    met = witness.get_to_know(
+        witness.Witness(identity=colours, judge=None, name="colours"), Sample(others, model=model, limit=4, what="known"),
+        classes=4096, size=(32, 32),
+    )  # fmt: skip
+    assert sorted(met.faces) == sorted(met.real) == [7, 4007]
 
 
 def test_the_limit_holds_for_every_class_alike(held, known):

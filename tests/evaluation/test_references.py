@@ -53,17 +53,17 @@ def test_a_picture_of_the_right_size_comes_back_itself():
 
 
 def test_the_references_are_the_picture_a_real_one_of_the_target_and_its_mean():
-    real = [torch.rand(2, 3, 8, 8), torch.rand(3, 3, 8, 8)]
-    means = torch.stack([one.mean(0) for one in real])
+    real = {0: torch.rand(2, 3, 8, 8), 1: torch.rand(3, 3, 8, 8)}
+    means = {label: pictures.mean(0) for label, pictures in real.items()}
     image = torch.rand(4, 3, 8, 8)
     made = references(image, torch.tensor([0, 1, 1, 0]), real=real, means=means, places=[0, 0, 4, 5])
     assert torch.equal(made.unchanged, image)
     assert torch.equal(made.real, torch.stack([real[0][0], real[1][0], real[1][1], real[0][1]]))
-    assert torch.equal(made.mean, means[[0, 1, 1, 0]])
+    assert torch.equal(made.mean, torch.stack([means[0], means[1], means[1], means[0]]))
 
 
 def test_references_are_fitted_to_the_picture():
-    real = [torch.full((1, 3, 8, 8), 0.25)]
-    made = references(torch.rand(1, 3, 4, 4), torch.tensor([0]), real=real, means=real[0], places=[0])
+    grey = torch.full((3, 8, 8), 0.25)
+    made = references(torch.rand(1, 3, 4, 4), torch.tensor([7]), real={7: grey[None]}, means={7: grey}, places=[0])
     assert torch.allclose(made.real, torch.full((1, 3, 4, 4), 0.25))
     assert made.mean.shape == (1, 3, 4, 4)

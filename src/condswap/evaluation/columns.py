@@ -60,7 +60,7 @@ class Columns:
         self.add(row, "gap", values=target - picture)
 
     def figure(self, *name: str, blocks: Tensor, where: Tensor | None = None, seed: int = 0) -> Figure:
-        """Give the mean of a name with its interval, of all pictures or of those `where` a mask is true."""
+        """Give the mean of a name with its interval, of all pictures or of those at the places `where`."""
         if name not in self:
             return NOTHING
         chosen = slice(None) if where is None else where

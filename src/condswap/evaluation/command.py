@@ -12,7 +12,7 @@ from condswap.evaluation.report import Report
 from condswap.faces.mesh import Expression
 from condswap.files import write_together
 from condswap.model_card import is_our_card, with_measured
-from condswap.pretrained import CARD, CONFIG, read_config
+from condswap.pretrained import CARD, CONFIG, config_text, read_config
 
 TOY = "toy"
 _LEAST_SIZE = 128  # pixels: identity networks look at 112; the model is shown the pictures at its own size
@@ -119,8 +119,10 @@ def _with_figures(folder: Path, report: Report) -> dict[Path, bytes]:
     history = dict(config.get("training", {}))
     report.remember(history)
     config["training"] = history
-    text = json.dumps(config, indent=2, allow_nan=False) + "\n"
-    return {folder / CARD: with_measured(_card(folder), history).encode(), folder / CONFIG: text.encode()}
+    return {
+        folder / CARD: with_measured(_card(folder), history).encode(),
+        folder / CONFIG: config_text(config).encode(),
+    }
 
 
 def _card(folder: Path) -> str:

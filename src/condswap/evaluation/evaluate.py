@@ -16,7 +16,7 @@ from condswap.evaluation.report import Report
 from condswap.evaluation.rows import ALONE, EXACT, MEAN, NOTHING, PEOPLE, REAL, SWAP, UNCHANGED, Direction, Kept
 from condswap.evaluation.sample import Sample, knows_swaps, spread
 from condswap.evaluation.witness import Attributes, call_witness, get_to_know
-from condswap.generator import evaluating
+from condswap.generator import evaluating, listed
 from condswap.templates import agreed
 
 _LIT = 64  # pictures that are lit anew, four times each
@@ -100,9 +100,9 @@ def _other_pictures(data: Any, *, trained: bool, limit: int) -> tuple[Any, list[
 
 def _check_people(held: Sample, known: Sample, model: CGAN) -> None:
     """Refuse people of whom nothing is known, and people without anybody to swap with."""
-    missing = [model.classes[label] for label in held.present if label not in known.present]
+    missing = [model.classes[label] for label in sorted(set(held.present) - set(known.present))]
     if missing:
-        raise DataError(f"known has no pictures of {', '.join(map(repr, missing))}; give some of every person in data")
+        raise DataError(f"known has no pictures of {listed(map(repr, missing))}; give some of every person in data")
     if len(known.present) < 2:
         raise DataError(
             f"there are pictures of {model.classes[known.present[0]]!r} alone, and a swap is between two people; give "
@@ -142,11 +142,12 @@ def _report(measuring: Measuring, *, seed: int, notes: tuple[str, ...]) -> Repor
 def _directions(measuring: Measuring, blocks: Tensor, *, seed: int) -> tuple[Direction, ...]:
     """Give the figures of every clip and person to show."""
     swaps, names = measuring.swaps, measuring.model.classes
-    keys = [(one.picture.label, one.picture.clip, one.to) for one in measuring.pairs]
+    places: dict[tuple[int, int | None, int], list[int]] = {}
+    for place, one in enumerate(measuring.pairs):
+        places.setdefault((one.picture.label, one.picture.clip, one.to), []).append(place)
     found = []
-    for key in dict.fromkeys(keys):
-        where = torch.tensor([one == key for one in keys])
-        source, clip, to = key
+    for (source, clip, to), its in places.items():
+        where = torch.tensor(its)
         found.append(
             Direction(
                 source=names[source],

@@ -11,7 +11,7 @@ from condswap.cgan import CGAN
 from condswap.data import ToyFaces
 from condswap.errors import DataError, ShapeError
 from condswap.evaluation.measures import ssim_inside
-from condswap.generator import evaluating, misplaced
+from condswap.generator import evaluating, misplaced, quoted
 from condswap.sensitivity import moved
 
 _AT_ONCE = 64  # pictures
@@ -57,8 +57,9 @@ def swap_fidelity(model: CGAN, data: ToyFaces, *, indices: Sequence[int] | None 
     chosen = list(range(len(data)) if indices is None else indices)
     if not chosen or misplaced(data.classes, model.classes) or len(data.classes) > len(model.classes):
         raise DataError(
-            f"fidelity is measured on pictures of the model's classes: {len(chosen)} pictures of {list(data.classes)} were "
-            f"given, and the model has {list(model.classes)}; give both the same classes in the same order"
+            f"fidelity is measured on pictures of the model's classes: {len(chosen)} pictures of "
+            f"{quoted(data.classes)} were given, and the model has {quoted(model.classes)}; give both "
+            "the same classes in the same order"
         )
     if (3, data.image_size, data.image_size) != model.image_shape:
         raise ShapeError(

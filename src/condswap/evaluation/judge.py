@@ -154,14 +154,13 @@ def train_judge(
         pictures, masks = (F.interpolate(part.float(), size=(_SIDE, _SIDE), mode="area") for part in (pictures, masks))
         labels = labels.to("cpu", torch.int64)
         rarity = 1 / labels.bincount().float()[labels]
-        everybody = labels.unique().tolist()
-        # Of each person the chances of those who are someone else; of one alone, of the same.
-        others = {one: rarity * (labels != one) if len(everybody) > 1 else rarity for one in everybody}
+        alone = len(labels.unique()) == 1
         optimizer = torch.optim.Adam(judge.parameters(), _RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps)
         for _ in range(steps):
             chosen = torch.multinomial(rarity, _BATCH, replacement=True, generator=chance)
-            chances = torch.stack([others[one] for one in labels[chosen].tolist()])
+            # Someone else; where there is nobody else, the same person.
+            chances = rarity * ((labels != labels[chosen, None]) | alone)
             other = torch.multinomial(chances, 1, generator=chance).flatten()
             any_one = torch.randint(len(labels), (_BATCH,), generator=chance)
             face = masks[chosen] * masks[other]

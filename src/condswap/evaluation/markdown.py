@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from condswap.evaluation.intervals import Figure
 from condswap.evaluation.rows import EXACT, MEAN, SWAP, UNCHANGED, rounded
 from condswap.evaluation.since import Changes, changes
+from condswap.generator import listed
 from condswap.model_card import as_shown
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _how_measured(report: "Report") -> str:
     )
     steps = f", {report.training['steps']} steps of training" if "steps" in report.training else ""
     return (
-        f"{report.pictures} pictures of {', '.join(as_shown(name) for name in report.classes)} ({height} x {width} "
+        f"{report.pictures} pictures of {listed(map(as_shown, report.classes))} ({height} x {width} "
         f"pixels{runs}), {report.swaps} swaps{steps}. Who is seen was judged by {as_shown(report.judged_by)}. In brackets: "
         f"95 % intervals.{unknown}"
     )

@@ -40,12 +40,13 @@ def pairs_of(pictures: Sequence[Picture], present: Sequence[int]) -> list[Pair]:
     """
     found = []
     turn: dict[int, int] = {}
+    numbers = {label: number for number, label in enumerate(present)}
+    others = len(present) - 1
     for place, picture in enumerate(pictures):
-        others = [label for label in present if label != picture.label]
-        count = min(len(others), _OTHERS)
-        start = turn.get(picture.label, 0)
-        turn[picture.label] = start + count
-        chosen = sorted(others[(start + step) % len(others)] for step in range(count))
+        own, start = numbers[picture.label], turn.get(picture.label, 0)
+        steps = range(start, start + min(others, _OTHERS))
+        turn[picture.label] = steps.stop
+        chosen = sorted(present[step % others + (step % others >= own)] for step in steps)
         found += [Pair(place, picture, to) for to in chosen]
     return found
 
@@ -107,7 +108,7 @@ class Measuring:
     def _look_at_pictures(self, part: Sequence[Picture]) -> Tensor:
         """Measure what needs no swap; the result is how similar the pictures are to the people, (n, c)."""
         image, mask, label = self._read(part)
-        means = self.people.faces.to(image)[label]
+        means = torch.stack([self.people.faces[one.label] for one in part]).to(image)
         self.pictures.add_nearness(f"own {SWAP}", show(self.model, image, label, label, mask), image, mask)
         self.pictures.add_nearness(f"own {MEAN}", means, image, mask)
         similar = self._similar(image, mask)

@@ -4,7 +4,7 @@ A number of a swap alone says little. A picture that nobody swapped, and a blur 
 too; and not even a real face of the target, in the hair and the light of somebody else, gets those of an untouched picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,29 +28,32 @@ class References(NamedTuple):
     mean: Image
 
 
-def references(image: Image, to: Label, *, real: Sequence[Image], means: Image, places: Sequence[int]) -> References:
+def references(
+    image: Image, to: Label, *, real: Mapping[int, Image], means: Mapping[int, Image], places: Sequence[int]
+) -> References:
     """Give the three references of pictures that are to show the classes `to`.
 
     Args:
         image: (b, 3, h, w) in [0, 1].
         to: int64 (b).
-        real: the known pictures of each class, (n, 3, h', w') each; may be of another size than `image`.
-        means: the mean face of each class, (c, 3, h', w').
+        real: the known pictures of each class that is shown, (n, 3, h', w'); may be of another size than `image`.
+        means: the mean face of each class that is shown, (3, h', w').
         places: a number for each picture, which chooses the real picture of its target; the same gives the same.
 
     Example:
-        >>> real = [torch.zeros(2, 3, 8, 8), torch.ones(3, 3, 8, 8)]
-        >>> means = torch.stack([one.mean(0) for one in real])
+        >>> real = {0: torch.zeros(2, 3, 8, 8), 1: torch.ones(3, 3, 8, 8)}
+        >>> means = {label: pictures.mean(0) for label, pictures in real.items()}
         >>> made = references(torch.rand(1, 3, 8, 8), torch.tensor([1]), real=real, means=means, places=[7])
         >>> made.real.mean().item(), made.mean.mean().item()
         (1.0, 1.0)
     """
     size = (image.shape[2], image.shape[3])
-    chosen = [real[label][place % len(real[label])] for label, place in zip(to.tolist(), places, strict=True)]
+    labels = to.tolist()
+    chosen = [real[label][place % len(real[label])] for label, place in zip(labels, places, strict=True)]
     return References(
         unchanged=image,
         real=resized(torch.stack(chosen).to(image), size),
-        mean=resized(means[to.to(means.device)].to(image), size),
+        mean=resized(torch.stack([means[label] for label in labels]).to(image), size),
     )
 
 

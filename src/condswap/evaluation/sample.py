@@ -1,6 +1,7 @@
 """Which pictures of a dataset are measured, and which of them are near-copies of each other."""
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from condswap.cgan import CGAN
 from condswap.data import Clip, find_clips
 from condswap.errors import DataError, ShapeError
 from condswap.evaluation.intervals import blocks_of
-from condswap.generator import check_range, misplaced
+from condswap.generator import check_range, listed, misplaced, quoted
 from condswap.types import Batch, Image, Mask
 
 _PIXELS_AT_ONCE = 64 * 128 * 128  # 64 pictures of 128 x 128: a few hundred MB while they are compared
@@ -115,7 +116,7 @@ def _one_by_one(data: Any) -> list[Picture]:
 def _from_clips(clips: Sequence[Clip]) -> list[Picture]:
     """List the pictures of clips; a class that is one clip has no numbers."""
     blocks = blocks_of([clip.indices for clip in clips])
-    number = {label: sum(clip.label == label for clip in clips) for label, _ in clips}
+    number = Counter(label for label, _ in clips)
     several = {label for label, count in number.items() if count > 1}
     seen = dict.fromkeys(number, 0)
     found = []
@@ -130,9 +131,11 @@ def _evenly(
     found: Sequence[Picture], limit: int, *, choose: Callable[[Sequence[Picture], int], list[Picture]]
 ) -> list[Picture]:
     """Choose as many pictures of each class."""
-    labels = sorted({one.label for one in found})
-    share = max(1, limit // len(labels))
-    return [one for label in labels for one in choose([one for one in found if one.label == label], share)]
+    members: dict[int, list[Picture]] = {}
+    for one in found:
+        members.setdefault(one.label, []).append(one)
+    share = max(1, limit // len(members))
+    return [one for label in sorted(members) for one in choose(members[label], share)]
 
 
 def _first(items: Sequence[Picture], count: int) -> list[Picture]:
@@ -151,8 +154,8 @@ def _check(data: Any, model: CGAN, what: str) -> None:
     names = tuple(getattr(data, "classes", None) or ())
     if misplaced(names, model.classes) or len(names) > len(model.classes):
         raise DataError(
-            f"{what} has the classes {list(names)} and the model {list(model.classes)}; give both the same classes in the "
-            "same order, such as FaceFolder(..., classes=model.classes)"
+            f"{what} has the classes {quoted(names)} and the model {quoted(model.classes)}; give both "
+            "the same classes in the same order, such as FaceFolder(..., classes=model.classes)"
         )
 
 
@@ -160,8 +163,8 @@ def _check_labels(labels: set[int], model: CGAN, what: str) -> None:
     wrong = sorted(label for label in labels if not 0 <= label < len(model.classes))
     if wrong:
         raise DataError(
-            f"{what} has pictures with the labels {wrong}, and the model knows 0 to {len(model.classes) - 1}; give pictures of "
-            "the model's classes"
+            f"{what} has pictures with the labels [{listed(map(str, wrong))}], and the model knows 0 to "
+            f"{len(model.classes) - 1}; give pictures of the model's classes"
         )
 
 

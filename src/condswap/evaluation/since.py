@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from condswap.errors import DataError
 from condswap.evaluation.rows import rounded
+from condswap.generator import quoted
 
 if TYPE_CHECKING:
     from condswap.evaluation.report import Report
@@ -39,6 +40,8 @@ def changes(report: "Report", earlier: "Report") -> Changes:
     for what in ("classes", "image_size", "pictures", "swaps", "judged_by"):
         mine, theirs = getattr(report, what), getattr(earlier, what)
         if mine != theirs:
+            if what == "classes":
+                mine, theirs = (quoted(names) for names in (mine, theirs))
             raise DataError(
                 f"the two reports cannot be compared: {what.replace('_', ' ')} {theirs} before and {mine} now; measure both "
                 "models with the same data, known and identity"

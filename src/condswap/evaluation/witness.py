@@ -25,13 +25,13 @@ _MOMENTS = ("yaw", "pitch", "open", "smile", "light_side", "light_up")  # what 6
 class Known(NamedTuple):
     """What is known of the people.
 
-    means: unit vectors (c, d), the means of what the witness sees in their pictures. faces: their mean faces,
-    (c, 3, h, w). real: some pictures of each class, (n, 3, h, w). present: the classes that there are pictures of.
+    means: unit vectors (c, d), the means of what the witness sees in their pictures. present: the classes that there are
+    pictures of. faces: the mean face of each of these, (3, h, w). real: some pictures of each of these, (n, 3, h, w).
     """
 
     means: Tensor
-    faces: Image
-    real: list[Image]
+    faces: dict[int, Image]
+    real: dict[int, Image]
     present: tuple[int, ...]
 
 
@@ -105,27 +105,21 @@ def call_witness(
 
 def get_to_know(witness: Witness, known: Sample, *, classes: int, size: tuple[int, int]) -> Known:
     """Look at the known pictures once: mean vectors, mean faces of `size` (height, width), and some to paste."""
-    faces = torch.zeros(classes, 3, *size)
-    real: list[list[Image]] = [[] for _ in range(classes)]
-    count = torch.zeros(classes)
+    pictures: dict[int, list[Image]] = {label: [] for label in known.present}
     vectors, labels = [], []
     for part in known.parts():
         image, mask = known.read([one.number for one in part])
         label = torch.tensor([one.label for one in part])
         vectors.append(witness.look(image, mask))
         labels.append(label)
-        fitted = resized(image, size)
-        faces.index_add_(0, label, fitted)
-        count.index_add_(0, label, torch.ones(len(part)))
-        for one, face in zip(part, fitted, strict=True):
-            real[one.label].append(face)
-    chosen = [torch.stack(one[:: -(-len(one) // _REAL)]) if one else torch.zeros(0, 3, *size) for one in real]
+        for one, face in zip(part, resized(image, size), strict=True):
+            pictures[one.label].append(face)
     seen, label = torch.cat(vectors), torch.cat(labels)
     means = torch.zeros(classes, seen.shape[1]).index_add_(0, label, seen)
     return Known(
         means=F.normalize(means, dim=1),
-        faces=faces / count.clamp_min(1)[:, None, None, None],
-        real=chosen,
+        faces={label: torch.stack(its).mean(0) for label, its in pictures.items()},
+        real={label: torch.stack(its[:: -(-len(its) // _REAL)]) for label, its in pictures.items()},
         present=known.present,
     )
 
