@@ -97,7 +97,9 @@ def rate(data: Dataset, cores: int, seconds: float) -> float:
     torch.set_num_threads(1)
     labels = getattr(data, "labels", None)
     if labels is not None:
-        source = batches(data, labels=labels, batch_size=BATCH, seed=0, start=0, workers=workers, pin=False)
+        source = batches(
+            data, labels=labels, batch_size=BATCH, seed=0, start=0, workers=workers, device=torch.device("cpu")
+        )
     else:
         loader = DataLoader(data, BATCH, shuffle=True, num_workers=workers, collate_fn=default_collate, drop_last=True)
         source = (batch for _ in iter(int, 1) for batch in loader)

@@ -190,7 +190,9 @@ def test_derived_seeds_differ_by_every_part_and_fit_a_generator():
 
 
 def taken(data, steps, *, labels=None, start=0, workers=0, batch_size=4):
-    source = batches(data, labels=labels, batch_size=batch_size, seed=0, start=start, workers=workers, pin=False)
+    source = batches(
+        data, labels=labels, batch_size=batch_size, seed=0, start=start, workers=workers, device=torch.device("cpu")
+    )
     return list(islice(source, steps))
 
 
@@ -232,7 +234,7 @@ def test_workers_read_the_same_batches():
 
 def test_a_generator_that_ends_is_an_error_that_says_so():
     given = (batch_of(Pictures(), [0, 1]) for _ in range(3))
-    source = batches(given, labels=None, batch_size=4, seed=0, start=0, workers=0, pin=False)
+    source = batches(given, labels=None, batch_size=4, seed=0, start=0, workers=0, device=torch.device("cpu"))
     assert len(list(islice(source, 3))) == 3
     with pytest.raises(DataError, match="ran out.*a list or a DataLoader"):
         next(source)

@@ -92,9 +92,11 @@ def join_stretches(labels: Sequence[int], steps: Sequence[float], *, cut: float,
         raise ConfigError(f"cut={cut!r} is not a number between 0 and 1")
     if isinstance(least, bool) or not isinstance(least, int) or least < 1:
         raise ConfigError(f"least={least!r} is not a whole number from 1 on")
+    members: dict[int, list[int]] = {}
+    for index, label in enumerate(labels):
+        members.setdefault(label, []).append(index)
     clips = []
-    for label in sorted(set(labels)):
-        indices = [index for index, one in enumerate(labels) if one == label]
+    for label, indices in sorted(members.items()):
         starts = [place for place, index in enumerate(indices) if place == 0 or steps[index] > cut]
         stretches = [indices[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
         clips += [Clip(label, tuple(one)) for one in _without_short(stretches, steps, least=least)]

@@ -88,7 +88,7 @@ def check_batch(batch: Any, *, image_shape: Shape, classes: Sequence[str], value
         batch: anything.
         image_shape: (3, h, w) of the model.
         classes: of the model.
-        values: look at the values of a batch on a GPU, too, which has to be waited for.
+        values: look at the values of the pictures and masks, too, for which a GPU has to be waited for.
 
     Returns:
         The batch as float32 and int64.
@@ -126,9 +126,10 @@ def check_batch(batch: Any, *, image_shape: Shape, classes: Sequence[str], value
             f"{len(image)} images need masks {(len(image), 1, *image_shape[1:])} and labels ({len(image)},); "
             f"got {tuple(mask.shape)} and {tuple(label.shape)}"
         )
-    if values or image.device.type == "cpu":
+    if values:
         _check_values(image, "image")
         _check_values(mask, "mask")
+    if values or label.device.type == "cpu":
         _check_labels(int(label.min()), int(label.max()), classes)
     return Batch(image=image.float(), mask=mask.float(), label=label.long())
 

@@ -100,7 +100,7 @@ def batches(
     seed: int,
     start: int,
     workers: int,
-    pin: bool,
+    device: torch.device,
     part: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Give batches from the step `start` on, without end where the data can be gone through again.
@@ -112,7 +112,7 @@ def batches(
         seed: for a dataset of items.
         start: the first step. A list of batches goes round and is entered there too; any other iterable starts anew.
         workers: processes that read items.
-        pin: keep the batches where a GPU can fetch them by itself.
+        device: the one that is trained on, where pictures that are kept as bytes are made numbers.
         part: (r, n) gives every n-th picture of a dataset's batches from the r-th on; batches that are given come whole.
 
     Raises:
@@ -121,8 +121,12 @@ def batches(
     if labels is not None:
         sampler = BalancedBatches(labels, batch_size=batch_size, seed=seed, start=start, part=part)
         chance = torch.Generator().manual_seed(seed)  # without it the loader takes from everybody's random numbers
-        how: dict[str, Any] = {"num_workers": workers, "pin_memory": pin, "generator": chance}
-        if callable(getattr(data, "batch", None)):
+        how: dict[str, Any] = {"num_workers": workers, "pin_memory": device.type == "cuda", "generator": chance}
+        if callable(getattr(data, "pixels", None)):
+            for pixels, label in DataLoader(_ByBatch(data), sampler=sampler, batch_size=None, **how):
+                values = pixels.to(device, non_blocking=True).float().div_(255)
+                yield Batch(image=values[:, :3], mask=values[:, 3:], label=label)
+        elif callable(getattr(data, "batch", None)):
             yield from DataLoader(_ByBatch(data), sampler=sampler, batch_size=None, **how)
         else:
             yield from DataLoader(data, batch_sampler=sampler, **how)
@@ -140,14 +144,19 @@ def batches(
             )
 
 
-class _ByBatch(Dataset[Batch]):
-    """A dataset that is asked for whole batches, as the ones of `condswap.data` can be for less than for item by item."""
+class _ByBatch(Dataset[Any]):
+    """A dataset that is asked for whole batches, as the ones of `condswap.data` can be for less than for item by item.
+
+    It gives the batch, or the bytes (b, 4, h, w) of its pictures and the labels where the data are kept so.
+    """
 
     def __init__(self, data: Any) -> None:
         self.data = data
 
-    def __getitem__(self, indices: Any) -> Batch:
+    def __getitem__(self, indices: Any) -> Any:
         """Give the pictures of these indices."""
+        if callable(getattr(self.data, "pixels", None)):
+            return self.data.pixels(indices), self.data.labels_at(indices)
         return self.data.batch(indices)
 
 

@@ -168,15 +168,15 @@ class Trainer:
             nullcontext(()) if share is None else interrupt.noted() as noted,
             Progress(steps, title="training", start=self.step, delay=math.inf if self.rank else 0.0) as progress,
         ):
-            source, first = self._batches(data, labels, self.step, share), True
+            source, start = self._batches(data, labels, self.step, share), self.step
             while self.step < steps:
                 batch = check_batch(
                     next(source),
                     image_shape=self.model.image_shape,
                     classes=self.model.classes,
-                    values=first,
+                    # A GPU is not made to wait for it at every step, nor to wait for the CPU, which takes a while.
+                    values=self.device.type == "cpu" or self.step == start or self.step % _LOOK == 0,
                 )
-                first = False
                 if share is not None and labels is None:
                     share = distributed.share(len(batch["label"]))
                 with interrupt.held_back() if share is None else nullcontext():
@@ -195,7 +195,9 @@ class Trainer:
                     hook(self)
                 progress.update(self.step, self._line)
         if labels is not None:
-            calibrate(self.model.generator, islice(self._batches(data, labels, 0, None), 16), device=self.device)
+            # A batch has four pictures of a class where it can: so many batches have some of every class.
+            enough = max(16, -(-len(self.model.classes) // max(1, self.config.batch_size // 4)))
+            calibrate(self.model.generator, islice(self._batches(data, labels, 0, None), enough), device=self.device)
         if watch.every:
             self._watch(watch, batch, progress, last=True)
 
@@ -372,7 +374,7 @@ class Trainer:
             seed=derive(config.seed, "order"),
             start=start,
             workers=config.workers,
-            pin=self.device.type == "cuda",
+            device=self.device,
             part=(0, 1) if share is None else (share.rank, share.processes),
         )
 
