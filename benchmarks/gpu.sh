@@ -130,7 +130,7 @@ if [ "$gpus" -ge 2 ]; then
     say "two processes"
     two=("$PYTHON" -m torch.distributed.run --standalone --nproc-per-node 2)
     {
-        printf '| processes | steps, each of %s a process | seconds, start to report |\n|---|---|---|\n' "$batch"
+        printf '| processes | steps of %s pictures in all | seconds, start to report |\n|---|---|---|\n' "$batch"
         begun=$(date +%s)
         trained one-process "$both" "$PYTHON"
         printf '| 1 | %s | %s |\n' "$both" "$(($(date +%s) - begun))"

@@ -5,7 +5,9 @@
 FACES holds one folder a person, such as FACES/biden and FACES/trump, with aligned faces and their masks. The last 15 % of
 every clip of each person, in the order of the names, are held back: the previews show them, the trainer watches their swaps,
 and the report is on them. From 60 % of the run on a discriminator makes the pictures crisper. An interrupted run goes on when
-the same command is given again. On a GPU it trains in bfloat16; `--smoke` runs all of it in a minute on a CPU.
+the same command is given again. On a GPU it trains in bfloat16; `--smoke` runs all of it in a minute on a CPU. On several
+GPUs: `torchrun --nproc-per-node 2 examples/trump_biden.py ...`, the rest of the line as it is; `--batch-size` counts the
+pictures of all of them together.
 
 Writes `RUN/previews/start.png`, `RUN/previews/end.png`, `RUN/state/state.safetensors`, `RUN/report.md` and
 `RUN/swapper/config.json`, `RUN/swapper/model.safetensors`, `RUN/swapper/README.md`.
@@ -67,11 +69,7 @@ def main() -> None:
     """Train, preview, save."""
     given = parse()
     data = FaceFolder(given.faces, image_size=given.image_size, classes=given.classes)
-    for path, reason in data.unreadable:
-        print(f"left out {path}: {reason}")
     train, held_back = data.split(held_back=0.15)
-    print(f"{len(train)} pictures of {', '.join(data.classes)} to train on, {len(held_back)} held back")
-
     torch.manual_seed(0)
     model = CGAN.default(given.image_size, classes=data.classes, bottleneck=given.bottleneck)
     model.objective = Objective.crisp()
@@ -79,7 +77,6 @@ def main() -> None:
     previews.mkdir(parents=True, exist_ok=True)
     if state.exists():
         trainer = Trainer.load(state, model, device=given.device)
-        print(f"going on at step {trainer.step}")
     else:
         precision = "bfloat16" if torch.cuda.is_available() and given.device in (None, "cuda") else "float32"
         config = TrainerConfig(
@@ -90,8 +87,14 @@ def main() -> None:
             precision=precision,
         )
         trainer = Trainer(model, config, device=given.device)
-        preview(model, held_back, previews / "start.png")
-    print(f"training on {trainer.device} in {trainer.config.precision}")
+    first = trainer.rank == 0  # of the processes that torchrun started, one writes and speaks
+    if first:
+        for path, reason in data.unreadable:
+            print(f"left out {path}: {reason}")
+        print(f"{len(train)} pictures of {', '.join(data.classes)} to train on, {len(held_back)} held back")
+        print(f"training on {trainer.device} in {trainer.config.precision}, from step {trainer.step} on")
+        if trainer.step == 0:
+            preview(model, held_back, previews / "start.png")
 
     def keep(trainer: Trainer) -> None:
         trainer.save(state)
@@ -99,10 +102,14 @@ def main() -> None:
         preview(trainer.model, held_back, previews / f"step-{trainer.step:06d}.png")
 
     try:
-        trainer.fit(train, given.steps, hook=every(given.preview_every, keep), held_back=held_back)
+        hook = every(given.preview_every, keep) if first else None
+        trainer.fit(train, given.steps, hook=hook, held_back=held_back)
     except KeyboardInterrupt:
         trainer.save(state)
+        trainer.wait()  # for the one that writes, which would be ended with the others
         raise SystemExit(f"stopped at step {trainer.step}; give the same command again to go on") from None
+    if not first:
+        return
     trainer.save(state)
     preview(model, held_back, previews / "end.png")
     report = evaluate(model, held_back, known=train, identity=given.identity)

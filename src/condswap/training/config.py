@@ -40,7 +40,7 @@ class TrainerConfig:
         watch: steps between two looks at how much the label matters, which is looked at once more at the end of the run;
             0 never looks. It changes nothing in training.
         recompute: compute the features of the encoder and the decoder anew in the backward pass instead of keeping them.
-            It changes nothing in training but its time and memory.
+            Less memory for about a third more time, worth it from 512 pixels on; the weights come out the same.
 
     Raises:
         ConfigError: a number is out of its range.

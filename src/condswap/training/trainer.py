@@ -258,6 +258,14 @@ class Trainer:
         trainer._remember()
         return trainer
 
+    def wait(self) -> None:
+        """Wait until all processes of this run have come here; alone there is nothing to wait for.
+
+        Raises:
+            TrainingError: another process was lost.
+        """
+        distributed.wait(self.device)
+
     def _take(self, batch: Batch, share: Share | None = None, *, asked: bool = False) -> None:
         """Take one step with a batch, or with the part of one that is this process's own; `asked` is whether to stop."""
         with sharing.shared(share):
