@@ -137,9 +137,7 @@ def run(
             if first:
                 _keep_at_last(trainer, state, out)
             if trainer.step < steps:
-                distributed.wait(
-                    trainer.device
-                )  # where one process ends, torchrun ends the others, and this one may write
+                trainer.wait()  # where one process ends, torchrun ends the others, and one of these may be writing
         raise
     return Trained(report=report, **made)
 
