@@ -49,17 +49,13 @@ def square_window() -> contextlib.AbstractContextManager:
     def kernel(size: int, sigma: float) -> torch.Tensor:
         place = torch.arange(size) - size // 2
         line = torch.exp(-0.5 * (place / sigma) ** 2)
-        return (line[:, None] * line / line.sum() ** 2)[None, None]
-
-    @functools.lru_cache
-    def inside(height: int, width: int, size: int, sigma: float) -> torch.Tensor:
-        return F.conv2d(torch.ones(1, 1, height, width), kernel(size, sigma), padding=size // 2)
+        return (line[:, None] * line / line.sum() ** 2).expand(3, 1, size, size).contiguous()
 
     def smooth(fields: torch.Tensor, *, window_size: int, sigma: float) -> torch.Tensor:
-        height, width = fields.shape[-2:]
-        flat = fields.reshape(-1, 1, height, width)
-        mean = F.conv2d(flat, kernel(window_size, sigma), padding=window_size // 2)
-        return (mean / inside(height, width, window_size, sigma)).reshape(fields.shape)
+        flat = fields.reshape(-1, *fields.shape[-3:])
+        channels, weight = flat.shape[1], kernel(window_size, sigma)
+        mean = F.conv2d(flat, weight[:channels], padding=window_size // 2, groups=channels)
+        return mean.reshape(fields.shape)
 
     return patched(functional, _smooth=smooth)
 

@@ -175,9 +175,10 @@ def _check_parity(graph: nn.Module, session: Any, examples: Callable[[int], Mapp
         apart, allowed = _apart(found, ours), TOLERANCE
         if not apart <= TOLERANCE:
             # Single precision itself is off by more in some trained networks, in PyTorch as elsewhere. Then both are held
-            # against double precision, and the file may be off by twice as much as PyTorch is.
+            # against double precision, and the file may be off by four times as much as PyTorch is: how far each is off
+            # differs from one processor to the next.
             exact = _exact(graph, given)
-            apart, allowed = _apart(found, exact), min(max(TOLERANCE, 2 * _apart(ours, exact)), _LOOSEST)
+            apart, allowed = _apart(found, exact), min(max(TOLERANCE, 4 * _apart(ours, exact)), _LOOSEST)
         if not apart <= allowed:
             raise ConfigError(
                 f"the exported graph gives something else than the model, by up to {apart:.2g} for {batch} pictures "

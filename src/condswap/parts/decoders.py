@@ -105,7 +105,7 @@ class ConvDecoder(Decoder):
 
     def _stage(self, number: int, features: Features, embedding: Tensor) -> Features:
         features = self.modulations[number](self.upscales[number](features), embedding)
-        return self.blocks[number](F.leaky_relu(features, 0.1), embedding)
+        return self.blocks[number](F.leaky_relu(features, 0.1, inplace=True), embedding)
 
 
 class _Blocks(nn.ModuleList):

@@ -60,7 +60,7 @@ class PatchDiscriminator(Discriminator):
         # Detail is small: four times of it is about as large as a picture in [-1, 1].
         features = 4 * (image - gaussian_blur(image, sigma=self.detail)) if self.detail else 2 * image - 1
         for conv in self.convs:
-            features = F.leaky_relu(conv(features), 0.1)
+            features = F.leaky_relu(conv(features), 0.1, inplace=True)
         claimed = rearrange(self.projection(label).to(features.dtype), "b c -> b c 1 1")
         return self.judge(features) + reduce(features * claimed, "b c h w -> b 1 h w", "sum")
 
@@ -97,8 +97,8 @@ class MLPDiscriminator(Discriminator):
     def forward(self, image: Image, label: Label) -> Logits:
         """Judge images (b, 3, h, w); the logits are (b, 1)."""
         check_image(image, self.in_shape, "MLPDiscriminator")
-        features = F.max_pool2d(F.leaky_relu(self.first(image), 0.1), 2)
-        features = F.max_pool2d(F.leaky_relu(self.second(features), 0.1), 2)
+        features = F.max_pool2d(F.leaky_relu(self.first(image), 0.1, inplace=True), 2)
+        features = F.max_pool2d(F.leaky_relu(self.second(features), 0.1, inplace=True), 2)
         flat = torch.cat([rearrange(features, "b c h w -> b (c h w)"), self.embedding(label).to(features.dtype)], dim=1)
         for layer in self.layers[:-1]:
             flat = F.leaky_relu(layer(flat), 0.1)

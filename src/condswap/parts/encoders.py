@@ -49,5 +49,5 @@ class ConvEncoder(Encoder):
     def _stages(self, image: Image) -> Features:
         features = 2 * image - 1
         for conv in self.convs:
-            features = F.leaky_relu(conv(features), 0.1)
+            features = F.leaky_relu(conv(features), 0.1, inplace=True)
         return self.narrow(rms_norm(features, dim=1))

@@ -185,7 +185,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Features, embedding: Tensor) -> Features:
         """Refine features (b, c, h, w) for the class of the embedding (b, e)."""
-        return F.leaky_relu(features + self.modulation(self.conv(features), embedding), 0.1)
+        return F.leaky_relu(features + self.modulation(self.conv(features), embedding), 0.1, inplace=True)
 
 
 def initialise(part: nn.Module) -> None:

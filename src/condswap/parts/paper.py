@@ -50,7 +50,7 @@ class PaperEncoder(Encoder):
     def _stages(self, image: Image) -> Features:
         features = image
         for conv in self.convs:
-            features = F.leaky_relu(conv(features), 0.1)
+            features = F.leaky_relu(conv(features), 0.1, inplace=True)
         return features
 
 
@@ -198,9 +198,9 @@ class PaperDecoder(Decoder):
         return rearrange(quarters, "b c (y x) h w -> b c (h y) (w x)", y=2)
 
     def _stage(self, number: int, features: Features) -> Features:
-        features = F.leaky_relu(self.upscales[number](features), 0.1)
-        more = self.seconds[number](F.leaky_relu(self.firsts[number](features), 0.2))
-        return F.leaky_relu(features + more, 0.2)
+        features = F.leaky_relu(self.upscales[number](features), 0.1, inplace=True)
+        more = self.seconds[number](F.leaky_relu(self.firsts[number](features), 0.2, inplace=True))
+        return F.leaky_relu(features + more, 0.2, inplace=True)
 
 
 def _halved(in_shape: Sequence[int], width: int, part: str) -> tuple[Shape, Shape]:
