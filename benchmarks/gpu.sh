@@ -16,7 +16,7 @@ usage: benchmarks/gpu.sh FACES IDENTITY [--out DIR]
 Measures, each into files of its own in DIR:
 
   speed      training and swaps at 64 to 512 pixels, float32 and bfloat16, beside the plain loop; at 512 also with gradient
-             checkpointing (speed.md, speed.json, recompute.md, recompute.json)
+             checkpointing, and at all sizes with compiled steps (speed.md, recompute.md, compiled.md, and the same as .json)
   profile    what takes the time of a step at 256 pixels in bfloat16 (profile.txt)
   bar        the time from nothing to a swapper whose report says "It swaps.": runs of more and more steps, each from
              nothing (bar.md; runs in train-STEPS)
@@ -111,6 +111,8 @@ say "speed"
 speed --sizes "${sizes[@]}" --out "$out/speed.json" | tee "$out/speed.md"
 say "gradient checkpointing at $large px"
 speed --sizes "$large" --recompute --out "$out/recompute.json" | tee "$out/recompute.md"
+say "compiled steps"
+speed --sizes "${sizes[@]}" --compile --out "$out/compiled.json" | tee "$out/compiled.md"
 say "profile at $middle px"
 speed --profile --networks default --sizes "$middle" --sides "recipe bfloat16" | tee "$out/profile.txt"
 

@@ -104,8 +104,7 @@ def make(side: str, network: str, size: int, root: Path, given: argparse.Namespa
         return plain
     config = TrainerConfig(ramp_up=0) if "recipe" in side else TrainerConfig.paper("mlp")
     config = replace(config, batch_size=batch_size, precision=side.split()[-1], watch=0, workers=given.workers)
-    if given.recompute:
-        config = replace(config, recompute=True)
+    config = replace(config, recompute=given.recompute, compile=given.compile)
     trainer = Trainer(model, config, device=given.device)
     data = PackedFaces(root / "faces.safetensors")
 
@@ -126,6 +125,7 @@ def memory_of(side: str, network: str, size: int, root: Path, given: argparse.Na
         return None
     words = [sys.executable, __file__, "--one", side, network, str(size), str(root), "--threads", str(given.threads)]
     words += ["--batch", str(batch_of(size, given)), *(["--recompute"] if given.recompute else [])]
+    words += ["--compile"] if given.compile else []
     return int(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
@@ -221,7 +221,9 @@ def finish(rows: list[dict], most: dict[str, float]) -> None:
 def print_tables(found: dict) -> None:
     """Print what was found in Markdown."""
     print("ceilings in GFLOP/s:", ", ".join(f"{name} {shown(one / 1e9, 0)}" for name, one in found["ceilings"].items()))
-    with_what = " with gradient checkpointing" if found["settings"]["recompute"] else ""
+    settings = found["settings"]
+    with_what = " with gradient checkpointing" if settings["recompute"] else ""
+    with_what += " with compiled steps" if settings["compile"] else ""
     print(f"\nTraining{with_what}, pictures a second, median of {found['settings']['turns']} turns\n")
     print(
         "| network | pixels | batch | side | pictures/s | times plain | GFLOP a picture | GFLOP/s | of ceiling | MiB |"
@@ -264,6 +266,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the CPU")
     parser.add_argument("--workers", type=int, default=0, help="processes that read pictures for the trainer")
     parser.add_argument("--recompute", action="store_true", help="gradient checkpointing, but of the plain loop")
+    parser.add_argument("--compile", action="store_true", help="compile the steps, but of the plain loop")
     parser.add_argument("--profile", action="store_true", help="print where the time goes, and nothing else")
     parser.add_argument("--out", type=Path, help="write the figures there as JSON")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)  # SIDE NETWORK SIZE FOLDER: print the memory it takes
@@ -297,7 +300,7 @@ def main() -> None:
         }
     finish(found["training"], found["ceilings"])
     found["swap"] = (
-        [] if given.recompute else [swaps(network, size, given) for network, size in pairs]
+        [] if given.recompute or given.compile else [swaps(network, size, given) for network, size in pairs]
     )  # it plays no part
     print_tables(found)
     if given.out:

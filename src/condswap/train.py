@@ -58,6 +58,7 @@ def run(
     device: str | None = None,
     precision: str = "float32",
     recompute: bool = False,
+    compile: bool = False,
     workers: int = 0,
 ) -> Trained | None:
     """Train a swapper on a folder of faces, or go on with one that was stopped in `out`.
@@ -79,6 +80,7 @@ def run(
         device: None takes CUDA, MPS or the CPU, whichever there is.
         precision: "float32" or "bfloat16", as `TrainerConfig` takes it.
         recompute: keep less in memory, for more time, as `TrainerConfig` does.
+        compile: compile the steps, as `TrainerConfig` does.
         workers: processes that read pictures for this one.
 
     Raises:
@@ -108,6 +110,7 @@ def run(
             planned_steps=steps,
             precision=precision,
             recompute=recompute,
+            compile=compile,
             workers=workers,
         )
         trainer = Trainer(model, config, device=device)

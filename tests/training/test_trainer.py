@@ -1,6 +1,7 @@
 """The trainer: what it takes, what it refuses, and what the model is afterwards."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -496,3 +497,34 @@ def test_a_model_that_was_loaded_with_its_state_remembers_it(tmp_path):
     assert model.history == {}
     Trainer.load(tmp_path, model, device="cpu")
     assert model.history == trainer.model.history
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns of its own doings
+def test_compiled_steps_learn_what_plain_ones_do(monkeypatch):
+    # Traced and run as they are: a real compiler takes a minute, and is not what is ours.
+    traced = partial(torch.compile, backend="eager")
+    calls = []
+    monkeypatch.setattr(torch, "compile", lambda step, dynamic: calls.append(step) or traced(step, dynamic=dynamic))
+    made = []
+    for compiled in (False, True):
+        trainer = Trainer(tiny(), quick(compile=compiled, back_translation=0.5), device="cpu")
+        trainer.fit(Pictures(), 5)
+        made.append(trainer)
+    assert len(calls) == 4
+    plain, compiled = made
+    assert compiled.metrics == pytest.approx(plain.metrics, rel=1e-4)
+    image = torch.rand(2, 3, SIZE, SIZE)
+    torch.testing.assert_close(compiled.model.swap(image, "bob"), plain.model.swap(image, "bob"), atol=1e-4, rtol=0)
+
+
+def test_a_gradient_penalty_is_not_compiled(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch, "compile", lambda step, dynamic: calls.append(step) or step)
+    Trainer(tiny(objective=Objective(r1=1.0)), quick(compile=True), device="cpu").fit(Pictures(), 1)
+    assert len(calls) == 3
+
+
+def test_without_a_compiler_it_is_said_before_the_training(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler"):
+        Trainer(tiny(), quick(compile=True), device="cpu")

@@ -101,6 +101,7 @@ def _add_train(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     train.add_argument(
         "--recompute", action="store_true", help="keep less in memory and compute it twice; for large pictures"
     )
+    train.add_argument("--compile", action="store_true", help="compile the steps, which takes a minute or two at first")
     train.add_argument("--workers", type=whole, default=0, help="processes that read pictures (default: 0)")
     train.add_argument("--seed", type=whole, default=0, help="of everything random (default: 0)")
     train.set_defaults(

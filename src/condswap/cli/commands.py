@@ -57,6 +57,7 @@ def train(given: argparse.Namespace) -> None:
         device=given.device,
         precision=given.precision,
         recompute=given.recompute,
+        compile=given.compile,
         workers=given.workers,
     )
     if made is None:  # the first of several processes says what came of it

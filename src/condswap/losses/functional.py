@@ -257,8 +257,9 @@ def check_fraction(fraction: float, *, name: str) -> None:
 def _smooth(fields: Tensor, *, window_size: int, sigma: float) -> Tensor:
     """Average (..., h, w) under a Gaussian window, as two matrix products: on a CPU faster than a convolution."""
     height, width = fields.shape[-2:]
-    rows = _band(height, window_size, sigma, fields.device, fields.dtype)
-    columns = _band(width, window_size, sigma, fields.device, fields.dtype)
+    band = _weights if torch.compiler.is_compiling() else _band  # a graph that is traced cannot look into the cache
+    rows = band(height, window_size, sigma, fields.device, fields.dtype)
+    columns = band(width, window_size, sigma, fields.device, fields.dtype)
     return rows @ (fields @ columns.T)
 
 
@@ -267,12 +268,18 @@ def _band(size: int, window_size: int, sigma: float, device: torch.device, dtype
     """Give the (size, size) matrix whose row i holds the weights of the window around pixel i; each row sums to 1."""
     # The matrix outlives this call: one made inside inference mode could not take part in training afterwards.
     with torch.inference_mode(mode=False), torch.no_grad():
-        place = torch.arange(size, dtype=torch.float64, device="cpu")
-        distance = place[:, None] - place[None, :]
-        weight = torch.exp(-0.5 * (distance / sigma).square())
-        weight = torch.where(distance.abs() <= window_size // 2, weight, 0.0)
-        weight = weight / weight.sum(dim=1, keepdim=True)
-        return weight.to(dtype).to(device)  # in this order: not every device knows float64
+        return _weights(size, window_size, sigma, device, dtype)
+
+
+def _weights(size: int, window_size: int, sigma: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Make that matrix."""
+    exactly = torch.device("cpu") if device.type == "mps" else device  # which knows no float64
+    place = torch.arange(size, dtype=torch.float64, device=exactly)
+    distance = place[:, None] - place[None, :]
+    weight = torch.exp(-0.5 * (distance / sigma).square())
+    weight = torch.where(distance.abs() <= window_size // 2, weight, 0.0)
+    weight = weight / weight.sum(dim=1, keepdim=True)
+    return weight.to(dtype).to(device)
 
 
 def _pair(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

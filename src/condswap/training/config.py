@@ -41,6 +41,7 @@ class TrainerConfig:
             0 never looks. It changes nothing in training.
         recompute: compute the features of the encoder and the decoder anew in the backward pass instead of keeping them.
             Less memory for about a third more time, worth it from 512 pixels on; the weights come out the same.
+        compile: let PyTorch compile the steps, which takes a minute or two at the start. For long runs, above all on a GPU.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -69,6 +70,7 @@ class TrainerConfig:
     workers: int = 0
     watch: int = 200
     recompute: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -89,8 +91,9 @@ class TrainerConfig:
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number from 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"TrainerConfig.precision is {self.precision!r}; known here: float32, bfloat16")
-        if not isinstance(self.recompute, bool):
-            raise ConfigError(f"TrainerConfig.recompute is {self.recompute!r}; it is true or false")
+        for name in ("recompute", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"TrainerConfig.{name} is {getattr(self, name)!r}; it is True or False")
         for name in ("betas", "discriminator_betas"):
             value = getattr(self, name)
             pair = isinstance(value, tuple | list) and len(value) == 2

@@ -173,7 +173,7 @@ def generator_step(
     *,
     adversarial: bool = True,
     code_adversary: CodeAdversary | None = None,
-    code_weight: float | None = None,
+    code_weight: float | Tensor | None = None,
     reconstruction: Reconstruction | None = None,
 ) -> tuple[Tensor, Metrics]:
     """Score the generator.
@@ -198,7 +198,7 @@ def generator_step(
     else:
         loss = reconstruction(shown.composite, image, shown.region)
     metrics = {"g/reconstruction": loss.detach()}
-    terms: dict[str, tuple[float, Tensor]] = {}
+    terms: dict[str, tuple[float | Tensor, Tensor]] = {}
     if objective.mask and shown.face.mask.requires_grad:
         with torch.autocast(image.device.type, enabled=False):  # PyTorch refuses this loss in half precision
             terms["g/mask"] = objective.mask, F.binary_cross_entropy(shown.face.mask.float(), batch["mask"].float())

@@ -23,6 +23,7 @@ from condswap.training import distributed, interrupt, state
 from condswap.training.calibration import calibrate
 from condswap.training.callbacks import Hook
 from condswap.training.checks import check_batch, check_classes, check_grown, check_steps
+from condswap.training.compiling import compiler
 from condswap.training.config import TrainerConfig
 from condswap.training.descent import adam, check_failed, descend, differentiate
 from condswap.training.devices import choose_device
@@ -112,6 +113,11 @@ class Trainer:
         self._metrics: Metrics = {}
         self._failed = torch.zeros((), device=self.device)
         self._asked = torch.zeros((), device=self.device)  # by how many processes to stop
+        compiled = compiler(self.config.compile, self.device)
+        self._show, self._code_adversary_step = compiled(show), compiled(code_adversary_step)
+        self._generator_step = compiled(generator_step)
+        # What is compiled cannot be differentiated twice, as the gradient penalty is.
+        self._discriminator_step = discriminator_step if model.objective.r1 else compiled(discriminator_step)
         self._agree("settings", self.config.config(), model.config())
         distributed.spread(one for module in self._modules.values() if module for one in module.state_dict().values())
 
@@ -168,6 +174,8 @@ class Trainer:
             nullcontext(()) if share is None else interrupt.noted() as noted,
             Progress(steps, title="training", start=self.step, delay=math.inf if self.rank else 0.0) as progress,
         ):
+            if self.config.compile and self.step < steps:
+                progress.say("compiling the steps; the first takes a minute or two")
             source, start = self._batches(data, labels, self.step, share), self.step
             while self.step < steps:
                 batch = check_batch(
@@ -297,26 +305,27 @@ class Trainer:
             seed = torch.default_generator.manual_seed if self.device.type == "cpu" else torch.manual_seed
             seed(derive(config.seed, self.step))
             with half:
-                shown = show(live, batch, seen=seen)
+                shown = self._show(live, batch, seen=seen)
             if self._adversary is not None:
                 with half:
-                    loss, found = code_adversary_step(self._adversary, shown)
+                    loss, found = self._code_adversary_step(self._adversary, shown)
                 metrics |= self._differentiate(self._adversary, loss, found, share, clip=None)
                 self._descend("code")
             with half:
-                loss, found = generator_step(
+                loss, found = self._generator_step(
                     live,
                     batch,
                     shown,
                     adversarial=adversarial,
                     code_adversary=self._adversary,
-                    code_weight=code_weight,
+                    # As a number it would be compiled in, and anew at every step.
+                    code_weight=torch.tensor(code_weight) if config.compile else code_weight,
                     reconstruction=self.reconstruction,
                 )
             metrics |= self._differentiate(live.generator, loss, found, share, clip=config.clip, asked=asked)
             if adversarial:
                 with half:
-                    loss, found = discriminator_step(live, batch, shown)
+                    loss, found = self._discriminator_step(live, batch, shown)
                 metrics |= self._differentiate(live.discriminator, loss, found, share, clip=config.clip)
         # Only now, so that a loss that is no number, of whichever network, moves none.
         self._descend("generator")
