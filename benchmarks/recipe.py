@@ -101,6 +101,7 @@ VARIANTS = {
     "discriminator of four times the weight": {"objective": {"adversarial": 0.02}},
     "decoder 24 wide": {"decoder": {"width": 24}},
     "batch 4": {"trainer": {"batch_size": 4}},
+    "bfloat16": {"trainer": {"precision": "bfloat16"}},
     "no discriminator": {"objective": {"adversarial": 0.0}},
     "no average": {"trainer": {"average": 0.0}},
     "code of 8 channels": {"encoder": {"code_channels": 8}},

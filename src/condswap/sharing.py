@@ -51,15 +51,20 @@ def shared(share: Share | None) -> Iterator[None]:
         _current.pop()
 
 
-def rows(count: int) -> int:
-    """Give the number of pictures in the whole batch, of which `count` are here.
+def drawn(count: int, draw: Callable[[int], Tensor]) -> Tensor:
+    """Draw random rows for the pictures at hand, the same for each as where all are in one process.
+
+    Args:
+        count: the pictures that are here.
+        draw: gives rows for so many pictures, those of the whole batch where these are a share of it.
 
     Example:
-        >>> rows(8)
-        8
+        >>> with shared(Share(1, 2, 4, add=torch.clone)):
+        ...     drawn(2, torch.arange)
+        tensor([1, 3])
     """
     share = _current[-1] if _current else None
-    return count if share is None or count != share.own_rows else share.rows
+    return draw(count) if share is None or count != share.own_rows else own(draw(share.rows))
 
 
 def own(values: Tensor) -> Tensor:
@@ -71,7 +76,7 @@ def own(values: Tensor) -> Tensor:
         tensor([1, 3])
     """
     share = _current[-1] if _current else None
-    return values if share is None or len(values) != share.rows else values[share.rank :: share.processes]
+    return values if share is None else values[share.rank :: share.processes]
 
 
 def whole(values: Tensor) -> Tensor:

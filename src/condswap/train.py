@@ -99,7 +99,7 @@ def run(
         model = CGAN.default(image_size, classes=data.classes, bottleneck=bottleneck)
     state, made = out / "state", _files(out)
     if has_state(state):
-        trainer = Trainer.load(state, model, device=device)
+        trainer = Trainer.load(state, model, device=device, recompute=recompute, compile=compile, workers=workers)
         _refuse_another_run(trainer, steps, batch_size, seed, precision, out)
         if first:
             say(f"going on at step {trainer.step} of {steps}")

@@ -287,7 +287,7 @@ def test_rows_of_a_share_are_put_where_they_belong_and_get_everybodys_gradient()
     with sharing.shared(sharing.Share(1, 2, 4, add=add)):
         joined = sharing.whole(own)
         assert joined.tolist() == [10, 1, 20, 2]
-        assert sharing.own(joined).tolist() == [1, 2] and sharing.rows(2) == 4
+        assert sharing.own(joined).tolist() == [1, 2]
     back.append(True)
     (joined * torch.tensor([1.0, 5, 7, 9])).sum().backward()
     assert own.grad.tolist() == [5 + 3, 9 + 3]
@@ -303,7 +303,14 @@ def test_a_part_that_asks_for_other_rows_than_there_are_is_told():
 
 def test_alone_nothing_is_shared():
     values = torch.ones(3)
-    assert sharing.whole(values) is values and sharing.own(values) is values and sharing.rows(3) == 3
+    assert sharing.whole(values) is values and sharing.own(values) is values
+    assert sharing.drawn(3, torch.arange).tolist() == [0, 1, 2]
+
+
+def test_rows_that_are_no_share_of_the_batch_are_drawn_for_themselves():
+    with sharing.shared(sharing.Share(1, 2, 4, add=torch.clone)):
+        assert sharing.drawn(2, torch.arange).tolist() == [1, 3]
+        assert sharing.drawn(4, torch.arange).tolist() == [0, 1, 2, 3]
 
 
 def test_quick_settings_train_without_a_group():

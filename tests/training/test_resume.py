@@ -21,7 +21,7 @@ from tiny_models import (
 )
 from torch.utils.data import DataLoader
 
-from condswap import CGAN, Augmentation, MLPDiscriminator, Objective, Trainer, TrainingError
+from condswap import CGAN, Augmentation, ConfigError, MLPDiscriminator, Objective, Trainer, TrainingError
 from condswap.parts.paper import PaperAttentionBottleneck, PaperDecoder, PaperEncoder
 
 STEPS = 4
@@ -351,3 +351,14 @@ def test_without_an_adversarial_weight_no_discriminator_is_trained(tmp_path):
     trainer.fit(Pictures(), 2)
     assert "d/loss" not in trainer.metrics
     assert all(torch.equal(weight, before[name]) for name, weight in trainer.model.discriminator.state_dict().items())
+
+
+def test_what_changes_nothing_of_what_is_learned_may_change(tmp_path):
+    model = tiny()
+    trainer = Trainer(model, quick(), device="cpu")
+    trainer.save(tmp_path / "state")
+    again = Trainer.load(tmp_path / "state", model, device="cpu", recompute=True, workers=1, watch=7)
+    assert (again.config.recompute, again.config.workers, again.config.watch) == (True, 1, 7)
+    assert again.config.batch_size == trainer.config.batch_size
+    with pytest.raises(ConfigError, match="and not .'batch_size'"):
+        Trainer.load(tmp_path / "state", model, device="cpu", batch_size=2)

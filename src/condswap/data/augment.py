@@ -6,6 +6,7 @@ warp is put on the input alone, so the network learns to undo it.
 
 import math
 from dataclasses import dataclass, fields
+from functools import partial
 from numbers import Real
 from typing import NamedTuple
 
@@ -212,8 +213,8 @@ def _draw(count: int, *, generator: torch.Generator, like: Tensor) -> dict[str, 
             f"the generator is of the device {generator.device}; augmentation draws on the CPU, so that every device "
             "sees the same pictures: give torch.Generator().manual_seed(seed)"
         )
-    shape = (sharing.rows(count), sum(_WIDTHS.values()))
-    drawn = sharing.own(torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu"))
+    draw = partial(torch.rand, generator=generator, dtype=torch.float32, device="cpu")
+    drawn = sharing.drawn(count, lambda rows: draw(rows, sum(_WIDTHS.values())))
     drawn = drawn.to(device=like.device, dtype=like.dtype, non_blocking=True)  # one copy, and nobody waits for it
     return dict(zip(_WIDTHS, torch.split(drawn, list(_WIDTHS.values()), dim=1), strict=True))
 

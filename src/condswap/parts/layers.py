@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -116,9 +117,9 @@ class Noise(nn.Module):
         """Add the noise to features of any shape."""
         if not self.training or not self.deviation:
             return features
-        shape = (sharing.rows(len(features)), *features.shape[1:])
-        noise = torch.randn(shape, dtype=features.dtype, device=features.device)
-        return features + self.deviation * sharing.own(noise)
+        draw = partial(torch.randn, dtype=features.dtype, device=features.device)
+        noise = sharing.drawn(len(features), lambda count: draw(count, *features.shape[1:]))
+        return features + self.deviation * noise
 
 
 class Modulation(nn.Module):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from condswap.errors import ConfigError, TrainingError
 from condswap.sharing import Share
+from condswap.types import Batch
 
 
 def launched() -> int:
@@ -91,6 +92,20 @@ def share(count: int) -> Share | None:
             f"a batch of {count} does not go round {processes} processes; give each a picture at least, or start fewer"
         )
     return Share(rank(), processes, count, add=add)
+
+
+def part_of(batch: Batch, share: Share | None) -> Batch:
+    """Give the part of a batch that is this process's own.
+
+    Example:
+        >>> batch = Batch(image=torch.rand(3, 3, 8, 8), mask=torch.ones(3, 1, 8, 8), label=torch.tensor([0, 1, 2]))
+        >>> part_of(batch, Share(0, 2, 3, add=add))["label"]
+        tensor([0, 2])
+    """
+    if share is None:
+        return batch
+    image, mask, label = (batch[key][share.rank :: share.processes] for key in ("image", "mask", "label"))
+    return Batch(image=image, mask=mask, label=label)
 
 
 def add(values: Tensor) -> Tensor:

@@ -158,8 +158,9 @@ def show(model: CGAN, batch: Batch, *, seen: Seen | None = None) -> Shown:
     soft = blur_mask(mask, fraction=model.objective.mask_blur)
     swapped = None
     if model.objective.swap_adversarial and len(model.classes) > 1:
-        turns = torch.randint(1, len(model.classes), (sharing.rows(len(label)),), device=label.device)
-        other = (label + sharing.own(turns)) % len(model.classes)
+        classes, device = len(model.classes), label.device
+        turns = sharing.drawn(len(label), lambda count: torch.randint(1, classes, (count,), device=device))
+        other = (label + turns) % classes
         swapped = model.generator.show(features, other, source), other
     region = torch.ones_like(soft) if model.objective.whole_image else soft
     composite = torch.lerp(image, face.image.to(image.dtype), soft)  # a decoder may give half precision under autocast

@@ -3,7 +3,8 @@
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +27,8 @@ from condswap.training.checks import check_batch, check_classes, check_grown, ch
 from condswap.training.compiling import compiler
 from condswap.training.config import TrainerConfig
 from condswap.training.descent import adam, check_failed, descend, differentiate
-from condswap.training.devices import choose_device
+from condswap.training.devices import channels_last, choose_device
+from condswap.training.distributed import part_of
 from condswap.training.ema import average_into, copy_buffers
 from condswap.training.loader import batches, derive, is_dataset, labels_of
 from condswap.training.steps import (
@@ -44,6 +46,7 @@ from condswap.training.verdict import figures, said
 from condswap.training.watch import Identity, Watch, Watched
 from condswap.types import Batch
 
+_FREE = {"recompute", "compile", "workers", "watch"}  # settings that change nothing of what is learned
 _LOOK = 20  # steps between two looks at the numbers on a device that runs ahead of us
 
 
@@ -170,11 +173,11 @@ class Trainer:
         self._agree("data or steps", self.step, steps, labels)
         share = distributed.share(distributed.launched() if labels is None else self.config.batch_size)
         with (
-            _channels_last(self.model),
+            channels_last(self.model),
             nullcontext(()) if share is None else interrupt.noted() as noted,
             Progress(steps, title="training", start=self.step, delay=math.inf if self.rank else 0.0) as progress,
         ):
-            if self.config.compile and self.step < steps:
+            if self.config.compile and self.step < steps and not self.rank:
                 progress.say("compiling the steps; the first takes a minute or two")
             source, start = self._batches(data, labels, self.step, share), self.step
             while self.step < steps:
@@ -188,7 +191,7 @@ class Trainer:
                 if share is not None and labels is None:
                     share = distributed.share(len(batch["label"]))
                 with interrupt.held_back() if share is None else nullcontext():
-                    self._take(batch if labels is not None else _part(batch, share), share, asked=bool(noted))
+                    self._take(batch if labels is not None else part_of(batch, share), share, asked=bool(noted))
                     self.step += 1
                     self._remember()
                 due = watch.due(self.step) and self.step < steps
@@ -232,6 +235,7 @@ class Trainer:
         *,
         device: str | torch.device | None = None,
         reconstruction: Reconstruction | None = None,
+        **changes: bool | int,
     ) -> Self:
         """Go on from a folder that `save` wrote, as if the run had not been stopped.
 
@@ -242,6 +246,7 @@ class Trainer:
             model: of the same assembly; it gets the weights of the state.
             device: None takes CUDA, MPS or the CPU, whichever there is.
             reconstruction: the one that the run was started with, if it was.
+            changes: of the settings that change nothing of what is learned: `recompute`, `compile`, `workers` and `watch`.
 
         Raises:
             DataError: the state is not there, is cut off or is none of ours; the model is as it was.
@@ -251,6 +256,11 @@ class Trainer:
         tensors, facts, path = state.read(Path(folder))
         state.check_model(facts["model"], model.config(), Path(folder))
         config = TrainerConfig.from_config(facts["config"])
+        if changes.keys() - _FREE:
+            raise ConfigError(
+                f"a run that goes on may change {sorted(_FREE)}, and not {sorted(changes.keys() - _FREE)}"
+            )
+        config = TrainerConfig.from_config({**config.config(), **changes})
         watched = [Watched.from_config(one) for one in facts["watched"]]
         modules: dict[str, nn.Module | None] = {
             "average": model,
@@ -286,8 +296,8 @@ class Trainer:
         batch = Batch(image=image, mask=mask, label=label)
         chance = torch.Generator().manual_seed(derive(config.seed, self.step, "augmentation"))
         varied = augment(batch, augmentation=self._varied.augmentation or Augmentation.none(), generator=chance)
-        unmasked = torch.rand(sharing.rows(len(varied.label)), generator=chance) < config.unmasked
-        whole = sharing.own(unmasked).to(self.device, non_blocking=True)
+        unmasked = sharing.drawn(len(varied.label), partial(torch.rand, generator=chance)) < config.unmasked
+        whole = unmasked.to(self.device, non_blocking=True)
         batch = Batch(image=varied.image, mask=varied.mask, label=varied.label)
         seen = self._back_translated(Seen(varied.input, varied.input_mask, varied.label), chance)
         seen = seen._replace(
@@ -340,17 +350,20 @@ class Trainer:
 
     def _back_translated(self, seen: Seen, chance: torch.Generator) -> Seen:
         """Show a share of the pictures that the encoder gets as other classes, once the network can."""
-        pictures = sharing.rows(len(seen.source))
-        count = round((self._varied.back_translation or 0) * pictures)
-        if not count or self.step < self.config.ramp_up or len(self.model.classes) < 2:
+        share, classes = self._varied.back_translation or 0, len(self.model.classes)
+        if not share or self.step < self.config.ramp_up or classes < 2:
             return seen
-        turns = torch.zeros(pictures, dtype=torch.int64)  # how many classes on; 0 for a picture that stays
-        picks = torch.randperm(pictures, generator=chance)[:count]
-        turns[picks] = torch.randint(1, len(self.model.classes), (count,), generator=chance)
-        turns = sharing.own(turns)
+
+        def draw(pictures: int) -> Tensor:
+            turns = torch.zeros(pictures, dtype=torch.int64)  # how many classes on; 0 for a picture that stays
+            picks = torch.randperm(pictures, generator=chance)[: round(share * pictures)]
+            turns[picks] = torch.randint(1, classes, (len(picks),), generator=chance)
+            return turns
+
+        turns = sharing.drawn(len(seen.source), draw)
         picks = turns.nonzero()[:, 0]
         picks, turns = (one.to(self.device, non_blocking=True) for one in (picks, turns[picks]))
-        to = (seen.source[picks] + turns) % len(self.model.classes)
+        to = (seen.source[picks] + turns) % classes
         return back_translate(self.model.eval().generator, seen, picks=picks, to=to)
 
     def _differentiate(
@@ -425,21 +438,3 @@ class Trainer:
     @property
     def _modules(self) -> dict[str, nn.Module | None]:
         return {"average": self.model, "live": self._live.generator, "code": self._adversary}
-
-
-@contextmanager
-def _channels_last(model: nn.Module) -> Iterator[None]:
-    """Lay weights out in memory as convolutions are faster with; afterwards they lie as those of a model that was loaded."""
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    try:
-        yield
-    finally:
-        model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-
-
-def _part(batch: Batch, share: Share | None) -> Batch:
-    """Give the part of a batch that is this process's own."""
-    if share is None:
-        return batch
-    image, mask, label = (batch[key][share.rank :: share.processes] for key in ("image", "mask", "label"))
-    return Batch(image=image, mask=mask, label=label)
