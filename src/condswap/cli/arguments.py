@@ -96,7 +96,7 @@ def _add_train(added: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--precision",
         choices=["float32", "bfloat16"],
         default="float32",
-        help="bfloat16 is faster on a GPU, and from 128 pixels on on a CPU that has it (default: float32)",
+        help="bfloat16 is faster on a GPU, and on a CPU that computes with it (default: float32)",
     )
     train.add_argument(
         "--recompute", action="store_true", help="keep less in memory and compute it twice; for large pictures"
