@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from measuring import Enough
 
 from condswap import CGAN, ToyFaces, Trainer, TrainerConfig
 from condswap.evaluation import swap_fidelity
@@ -23,10 +24,6 @@ from condswap.evaluation import swap_fidelity
 LOOKS = 10  # on the way
 PACE = 20  # steps that tell how many there will be
 SIDES = ("paper", "default")
-
-
-class Timed(Exception):  # noqa: N818
-    """Ends a run whose CPU time is up."""
 
 
 def make(side: str, data: ToyFaces, seed: int, planned: int | None) -> Trainer:
@@ -68,12 +65,12 @@ def train(side: str, seconds: float, seed: int) -> list[dict]:
                 "unchanged": fidelity.unchanged,
             }
             if over:
-                raise Timed
+                raise Enough
         spent[1] = time.process_time()
 
     try:
         trainer.fit(data, planned or 10**9, hook=look)
-    except Timed:
+    except Enough:
         return found
     raise RuntimeError("the run ended before its time")
 

@@ -15,6 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 Take = Callable[[Callable[[], bool]], None]  # takes steps until the function, called after each of them, says to stop
 
 
+class Enough(Exception):  # noqa: N818
+    """Ends a running `fit` from its hook, before it measures the statistics of the classes once more."""
+
+
 def describe(device: str) -> dict[str, str | int]:
     """Say what is measured on, and when."""
     info = Path("/proc/cpuinfo")

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 import torch
+from measuring import Enough
 
 from condswap import CGAN, ToyFaces, Trainer, TrainerConfig
 from condswap.training import distributed
@@ -31,10 +32,6 @@ PACE = 5  # steps that do not count
 # a GPU between machines. Both are makers' figures, with a latency as is usual; nothing of it was measured here.
 STEPS = (0.005, 0.02, 0.1)  # seconds that one may take on a GPU
 RINGS = {8: (300e9, 20e-6), 64: (50e9, 50e-6)}
-
-
-class Enough(Exception):  # noqa: N818
-    """Ends a running `fit`."""
 
 
 def work(batch_size: int, steps: int, out: Path) -> None:

@@ -37,7 +37,7 @@ from io import StringIO
 from pathlib import Path
 
 import torch
-from measuring import Take, ceilings, describe, flops, now, rate, resident, steps, timed
+from measuring import Enough, Take, ceilings, describe, flops, now, rate, resident, steps, timed
 from plain import PlainLoop
 from torch.nn import functional as F
 from torch.utils.data import default_collate
@@ -51,10 +51,6 @@ SIDES = ("plain", "float32", "bfloat16", "recipe float32", "recipe bfloat16")
 BATCH = {"cpu": {64: 16, 128: 16, 256: 8, 512: 4}, "cuda": {64: 256, 128: 128, 256: 64, 512: 32}}
 MANY = 32  # pictures of the larger batch of a swap
 LONGEST = 3.0  # seconds that it may take on a CPU
-
-
-class Enough(Exception):  # noqa: N818
-    """Ends a running `fit` from its hook, before it measures the statistics of the classes once more."""
 
 
 @contextlib.contextmanager

@@ -34,16 +34,17 @@ class Share(NamedTuple):
         """The pictures that are here."""
         return len(range(self.rank, self.rows, self.processes))
 
+    def own(self, values: Tensor) -> Tensor:
+        """Give the rows that are here out of those of the whole batch."""
+        return values[self.rank :: self.processes]
+
 
 _current: list[Share] = []
 
 
 @contextmanager
-def shared(share: Share | None) -> Iterator[None]:
-    """Let the functions below know that a batch is shared; None for a batch that is here as a whole."""
-    if share is None:
-        yield
-        return
+def shared(share: Share) -> Iterator[None]:
+    """Let the functions below know that a batch is shared."""
     _current.append(share)
     try:
         yield
@@ -76,7 +77,7 @@ def own(values: Tensor) -> Tensor:
         tensor([1, 3])
     """
     share = _current[-1] if _current else None
-    return values if share is None else values[share.rank :: share.processes]
+    return values if share is None else share.own(values)
 
 
 def whole(values: Tensor) -> Tensor:
@@ -134,4 +135,4 @@ class _Whole(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         share: Share = ctx.share
-        return share.add(gradient.clone(memory_format=torch.contiguous_format))[share.rank :: share.processes], None
+        return share.own(share.add(gradient.clone(memory_format=torch.contiguous_format))), None

@@ -67,11 +67,10 @@ class Faces(Dataset[Item]):
         Raises:
             DataError: a file has become unreadable.
         """
-        values = self.pixels(indices).float().div_(255)
-        return {"image": values[:, :3], "mask": values[:, 3:], "label": self.labels_at(indices)}
+        return as_batch(*self.stored(indices))
 
-    def pixels(self, indices: Sequence[int]) -> Tensor:
-        """Give many pictures as they are kept, uint8 (b, 4, s, s): red, green, blue and the mask.
+    def stored(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Give many pictures as they are kept, uint8 (b, 4, s, s), for `as_batch`, and their classes, int64 (b).
 
         A quarter of the bytes to move: whoever trains on another device makes numbers of them there.
 
@@ -80,12 +79,10 @@ class Faces(Dataset[Item]):
         """
         faces = [self._faces[index] for index in indices]
         if all(face.row >= 0 for face in faces):
-            return self._pixels[torch.tensor([face.row for face in faces])]
-        return torch.stack([self._pixels_of(face) for face in faces])
-
-    def labels_at(self, indices: Sequence[int]) -> Tensor:
-        """Give the classes of many pictures, int64 (b)."""
-        return torch.tensor([self.labels[index] for index in indices])
+            pixels = self._pixels[torch.tensor([face.row for face in faces])]
+        else:
+            pixels = torch.stack([self._pixels_of(face) for face in faces])
+        return pixels, torch.tensor([face.label for face in faces])
 
     @property
     def template(self) -> Template | None:
@@ -149,6 +146,12 @@ class Faces(Dataset[Item]):
         self._faces = faces
         self.paths = [face.path for face in faces]
         self.labels = [face.label for face in faces]
+
+
+def as_batch(pixels: Tensor, label: Tensor) -> Batch:
+    """Make a batch of pictures of bytes, uint8 (b, 4, h, w): red, green, blue and the mask."""
+    values = pixels.float().div_(255)
+    return {"image": values[:, :3], "mask": values[:, 3:], "label": label}
 
 
 def common_template(faces: Sequence[Face], classes: Sequence[str]) -> Template | None:

@@ -94,7 +94,7 @@ def share(count: int) -> Share | None:
     return Share(rank(), processes, count, add=add)
 
 
-def part_of(batch: Batch, share: Share | None) -> Batch:
+def part_of(batch: Batch, share: Share) -> Batch:
     """Give the part of a batch that is this process's own.
 
     Example:
@@ -102,9 +102,7 @@ def part_of(batch: Batch, share: Share | None) -> Batch:
         >>> part_of(batch, Share(0, 2, 3, add=add))["label"]
         tensor([0, 2])
     """
-    if share is None:
-        return batch
-    image, mask, label = (batch[key][share.rank :: share.processes] for key in ("image", "mask", "label"))
+    image, mask, label = (share.own(batch[key]) for key in ("image", "mask", "label"))
     return Batch(image=image, mask=mask, label=label)
 
 
@@ -144,19 +142,24 @@ def wait(device: torch.device) -> None:
         add(torch.zeros((), device=device)).item()
 
 
-def check_agreed(what: str, value: str, *, device: torch.device) -> None:
+def check_agreed(what: str, *values: object, device: torch.device) -> None:
     """Refuse processes that are not in the same run.
 
     Args:
         what: should be the same, for the error.
-        value: what it is here.
+        values: what it is here; two are the same when they are written the same.
         device: of this process.
 
     Raises:
         ConfigError: it is something else in another process.
         TrainingError: another process was lost.
+
+    Example:
+        >>> check_agreed("seed", 0, device=torch.device("cpu"))
     """
-    digest = int.from_bytes(hashlib.blake2b(value.encode(), digest_size=7).digest())
+    if launched() == 1:
+        return
+    digest = int.from_bytes(hashlib.blake2b(repr(values).encode(), digest_size=7).digest())
     ends = torch.tensor([digest, -digest], device=device)
     _ask(partial(torch.distributed.all_reduce, ends, op=torch.distributed.ReduceOp.MAX))
     if ends.sum().item():

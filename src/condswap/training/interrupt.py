@@ -68,13 +68,12 @@ def held_back() -> Iterator[None]:
         if len(received) > 1:
             raise KeyboardInterrupt
 
-    with _received_by(receive) as stack:
-        try:
+    try:
+        with _received_by(receive):
             yield
-        finally:
-            stack.close()
-            if received:
-                signal.raise_signal(received[0])
+    finally:
+        if received:
+            signal.raise_signal(received[0])
 
 
 @contextmanager
@@ -95,22 +94,21 @@ def noted() -> Iterator[list[int]]:
         'stopped'
     """
     received: list[int] = []
-    with _received_by(lambda number, frame: received.append(number)) as stack:
-        stopped = None
+    stopped = None
+    with _received_by(lambda number, frame: received.append(number)):
         try:
             yield received
         except KeyboardInterrupt as stop:
             stopped = stop
-        stack.close()
-        if received:
-            signal.raise_signal(received[0])
-        if stopped is not None:
-            raise stopped
+    if received:
+        signal.raise_signal(received[0])
+    if stopped is not None:
+        raise stopped
 
 
 @contextmanager
-def _received_by(receive: Callable[[int, FrameType | None], None]) -> Iterator[ExitStack]:
-    """Let a function have the signals, until the stack is closed."""
+def _received_by(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let a function have the signals."""
     with ExitStack() as stack:
         # What is ignored goes on being ignored, what ends the program at once goes on doing so, and what was set by code
         # that is not Python's (None) is not Python's to set.
@@ -119,4 +117,4 @@ def _received_by(receive: Callable[[int, FrameType | None], None]) -> Iterator[E
             if before is not None and (callable(before) or number == signal.SIGINT):
                 signal.signal(number, receive)
                 stack.callback(signal.signal, number, before)
-        yield stack
+        yield

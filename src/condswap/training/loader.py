@@ -3,7 +3,7 @@
 import hashlib
 import math
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, count
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from condswap.data.faces import Faces, as_batch
 from condswap.errors import DataError
 from condswap.types import Batch
 
@@ -122,12 +123,11 @@ def batches(
         sampler = BalancedBatches(labels, batch_size=batch_size, seed=seed, start=start, part=part)
         chance = torch.Generator().manual_seed(seed)  # without it the loader takes from everybody's random numbers
         how: dict[str, Any] = {"num_workers": workers, "pin_memory": device.type == "cuda", "generator": chance}
-        if callable(getattr(data, "pixels", None)):
-            for pixels, label in DataLoader(_ByBatch(data), sampler=sampler, batch_size=None, **how):
-                values = pixels.to(device, non_blocking=True).float().div_(255)
-                yield Batch(image=values[:, :3], mask=values[:, 3:], label=label)
+        if isinstance(data, Faces):
+            for pixels, label in DataLoader(_Asked(data.stored), sampler=sampler, batch_size=None, **how):
+                yield as_batch(pixels.to(device, non_blocking=True), label)
         elif callable(getattr(data, "batch", None)):
-            yield from DataLoader(_ByBatch(data), sampler=sampler, batch_size=None, **how)
+            yield from DataLoader(_Asked(data.batch), sampler=sampler, batch_size=None, **how)
         else:
             yield from DataLoader(data, batch_sampler=sampler, **how)
         return
@@ -144,20 +144,15 @@ def batches(
             )
 
 
-class _ByBatch(Dataset[Any]):
-    """A dataset that is asked for whole batches, as the ones of `condswap.data` can be for less than for item by item.
+class _Asked(Dataset[Any]):
+    """What is asked for whole batches, as the data of `condswap.data` can be for less than for item by item."""
 
-    It gives the batch, or the bytes (b, 4, h, w) of its pictures and the labels where the data are kept so.
-    """
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        self.read = read
 
     def __getitem__(self, indices: Any) -> Any:
         """Give the pictures of these indices."""
-        if callable(getattr(self.data, "pixels", None)):
-            return self.data.pixels(indices), self.data.labels_at(indices)
-        return self.data.batch(indices)
+        return self.read(indices)
 
 
 def is_dataset(data: Any) -> bool:

@@ -197,9 +197,8 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
     kept: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
-        weight = weights[int(index)]
-        laid_out = torch.empty_like(weight, dtype=tensor.dtype) if tensor.shape == weight.shape else torch.empty(())
-        kept.setdefault(int(index), {})[key] = laid_out.copy_(tensor)
+        like = tensor if key == "step" else weights[int(index)]
+        kept.setdefault(int(index), {})[key] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
     optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -87,7 +87,7 @@ class Trainer:
     ) -> None:
         if not isinstance(config, TrainerConfig | None):
             raise ConfigError(f"config is {config!r}; give a TrainerConfig(...), or None for the default")
-        model.config()  # a part that cannot be saved is said now, not after the run
+        described = model.config()  # a part that cannot be saved is said now, not after the run
         self.config = config or TrainerConfig()
         self.device = choose_device(device)
         distributed.join(self.device)
@@ -121,7 +121,7 @@ class Trainer:
         self._generator_step = compiled(generator_step)
         # What is compiled cannot be differentiated twice, as the gradient penalty is.
         self._discriminator_step = discriminator_step if model.objective.r1 else compiled(discriminator_step)
-        self._agree("settings", self.config.config(), model.config())
+        distributed.check_agreed("settings", self.config, described, device=self.device)
         distributed.spread(one for module in self._modules.values() if module for one in module.state_dict().values())
 
     @property
@@ -170,7 +170,7 @@ class Trainer:
         watch = Watch(self.model, data, labels, every=every, held_back=held_back, identity=identity)
         # Undoes the calibration of the last fit: a run must not depend on where it was stopped.
         copy_buffers(self.model.generator, self._live.generator)
-        self._agree("data or steps", self.step, steps, labels)
+        distributed.check_agreed("data or steps", self.step, steps, labels, device=self.device)
         share = distributed.share(distributed.launched() if labels is None else self.config.batch_size)
         with (
             channels_last(self.model),
@@ -188,10 +188,12 @@ class Trainer:
                     # A GPU is not made to wait for it at every step, nor to wait for the CPU, which takes a while.
                     values=self.device.type == "cpu" or self.step == start or self.step % _LOOK == 0,
                 )
+                own = batch
                 if share is not None and labels is None:
                     share = distributed.share(len(batch["label"]))
-                with interrupt.held_back() if share is None else nullcontext():
-                    self._take(batch if labels is not None else part_of(batch, share), share, asked=bool(noted))
+                    own = batch if share is None else part_of(batch, share)
+                with interrupt.held_back() if share is None else sharing.shared(share):
+                    self._take(own, share, asked=bool(noted))
                     self.step += 1
                     self._remember()
                 due = watch.due(self.step) and self.step < steps
@@ -255,12 +257,11 @@ class Trainer:
         """
         tensors, facts, path = state.read(Path(folder))
         state.check_model(facts["model"], model.config(), Path(folder))
-        config = TrainerConfig.from_config(facts["config"])
         if changes.keys() - _FREE:
             raise ConfigError(
                 f"a run that goes on may change {sorted(_FREE)}, and not {sorted(changes.keys() - _FREE)}"
             )
-        config = TrainerConfig.from_config({**config.config(), **changes})
+        config = TrainerConfig.from_config({**facts["config"], **changes})
         watched = [Watched.from_config(one) for one in facts["watched"]]
         modules: dict[str, nn.Module | None] = {
             "average": model,
@@ -272,7 +273,7 @@ class Trainer:
         trainer = cls(model, config, device=device, reconstruction=reconstruction)
         state.restore(tensors, trainer._modules, trainer._optimizers)
         trainer.step, trainer.watched = facts["step"], watched
-        trainer._agree("state", facts["sha256"])
+        distributed.check_agreed("state", facts["sha256"], device=trainer.device)
         trainer._remember()
         return trainer
 
@@ -284,12 +285,8 @@ class Trainer:
         """
         distributed.wait(self.device)
 
-    def _take(self, batch: Batch, share: Share | None = None, *, asked: bool = False) -> None:
+    def _take(self, batch: Batch, share: Share | None, *, asked: bool) -> None:
         """Take one step with a batch, or with the part of one that is this process's own; `asked` is whether to stop."""
-        with sharing.shared(share):
-            self._take_share(batch, share, asked=asked)
-
-    def _take_share(self, batch: Batch, share: Share | None, *, asked: bool) -> None:
         config, live = self.config, self._live
         live.train()
         image, mask, label = (batch[key].to(self.device, non_blocking=True) for key in ("image", "mask", "label"))
@@ -407,11 +404,6 @@ class Trainer:
             device=self.device,
             part=(0, 1) if share is None else (share.rank, share.processes),
         )
-
-    def _agree(self, what: str, *values: object) -> None:
-        """Refuse other processes that have other values."""
-        if distributed.launched() > 1:
-            distributed.check_agreed(what, repr(values), device=self.device)
 
     def _line(self) -> str:
         """Give what the progress bar shows."""
