@@ -53,8 +53,8 @@ def shortened(code: str) -> str:
     return re.sub(r"\bsteps=([\d_]+)", fewer, code)
 
 
-def run_blocks(found: list[Block], folder: Path) -> dict[str, object]:
-    names: dict[str, object] = {"__name__": "readme"}
+def run_blocks(found: list[Block], folder: Path, names: dict[str, object] | None = None) -> dict[str, object]:
+    names = {"__name__": "readme"} if names is None else names
     for block in found:
         if "needs faces/" in block.note and not (folder / "faces").exists():
             make_faces(folder / "faces")
