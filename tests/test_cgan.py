@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import pickle
 
 import pytest
@@ -194,7 +195,7 @@ def face_all_over(model):
     return model
 
 
-@pytest.mark.parametrize("side", [32, 128])  # from about 100 pixels on, the edge of the mask is blurred
+@pytest.mark.parametrize("side", [32, 128])
 def test_with_a_mask_the_outside_is_untouched_bit_for_bit(side):
     model, image = face_all_over(small(size=(side, side))), pictures(size=(side, side))
     mask = torch.zeros(2, 1, side, side)
@@ -214,6 +215,23 @@ def test_the_outside_is_untouched_even_where_the_face_is_no_number():
         model.generator.decoder.heads.conv.bias[:12] = torch.nan
     out = model.swap(image, "bob", mask=mask)
     assert torch.equal(out[(mask == 0).expand_as(image)], image[(mask == 0).expand_as(image)])
+
+
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_the_edge_of_a_swap_is_soft_at_every_size(side):
+    model, image = face_all_over(small(size=(side, side))), torch.full((1, 3, side, side), 0.5)
+    mask = torch.zeros(1, 1, side, side)
+    mask[..., side // 2 :] = 1  # the right half
+    out = model.swap(image, "bob", mask=mask)
+    share = ((out - image) / (model.generator(image, "bob", None, mask).image - image)).median(dim=2).values[0, 0]
+    within = share[side // 2 :]
+    # At the first pixel of the face the Gaussian of 2 % of the side lies inside with its middle and one of its sides.
+    tail = sum(math.exp(-((step / (0.02 * side)) ** 2) / 2) for step in range(1, side))
+    first = 2 * (1 + tail) / (1 + 2 * tail) - 1
+    assert share[: side // 2].abs().max() == 0
+    assert abs(within[0] - first) < 0.01
+    assert (within.diff() > -1e-3).all()
+    assert within[-1] > 0.99
 
 
 def test_a_mask_of_zeros_changes_nothing():

@@ -13,7 +13,7 @@ from condswap.component import build
 from condswap.errors import ConfigError, ShapeError
 from condswap.export import export_dfm, export_onnx
 from condswap.generator import AnyLabel, AnySource, Generator, check_classes, check_part, check_range, evaluating
-from condswap.losses import blur_mask
+from condswap.losses import gaussian_blur
 from condswap.model_card import model_card
 from condswap.objective import Objective
 from condswap.roles import Bottleneck, Decoder, Discriminator, Encoder, Stranger
@@ -21,6 +21,7 @@ from condswap.templates import Template
 from condswap.types import Image, Mask, Shape
 
 FORMAT = 1  # of config.json; raised when an older condswap could not read a new file
+_EDGE = 0.02  # of the height: how wide the edge of a swap is softened
 
 
 class CGAN(nn.Module):
@@ -161,7 +162,8 @@ class CGAN(nn.Module):
         with evaluating(self):
             face = self.generator(image, to, source, mask)
         region = face.mask if mask is None else face.mask * mask
-        soft = (2 * blur_mask(region, fraction=0.02) - 1).clamp(0, 1)  # fades out before the edge, not across it
+        blurred = gaussian_blur(region, sigma=_EDGE * region.shape[-2])
+        soft = (2 * blurred - 1).clamp(0, 1)  # fades out before the edge, not across it
         if mask is not None:
             soft = soft * (mask > 0)
         return torch.where(soft > 0, torch.lerp(image, face.image.to(image.dtype), soft.to(image.dtype)), image)
