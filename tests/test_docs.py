@@ -7,6 +7,7 @@ links lead somewhere is for `make docs` to say, which builds the site and takes 
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,13 @@ def test_every_command_and_option_of_the_page_exists(page, monkeypatch, capsys):
         known = help_of(command, monkeypatch, capsys)
         for option in [word.split("=")[0] for word in words if word.startswith("-")]:
             assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known), f"{option} of: {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", [*sorted(DOCS.rglob("*.md")), *ROOT.glob("*.md")], ids=name_of)
+def test_every_extra_that_the_page_installs_exists(page):
+    named = re.findall(r"condswap\[([\w,]+)\]", page.read_text(encoding="utf-8"))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert {extra for names in named for extra in names.split(",")} <= set(extras)
 
 
 @pytest.mark.parametrize("page", AT_THE_ROOT, ids=lambda path: path.name)
