@@ -55,8 +55,8 @@ def test_noise_is_added_in_training_to_the_code_that_was_normalised(kind, normal
     part.eval()(features, label, label)
     (code, noisy), (met, same) = codes
     assert code.std() == pytest.approx(1, abs=0.1)
-    assert (noisy - code).std() == pytest.approx(0.5, abs=0.01)  # of 8,192 numbers
-    assert (noisy - code).mean() == pytest.approx(0, abs=0.02)
+    assert (noisy - code).std() == pytest.approx(0.5, abs=0.02)  # of 8,192 numbers: 0.004 is one deviation
+    assert (noisy - code).mean() == pytest.approx(0, abs=0.03)  # 0.0055 is one
     assert torch.equal(same, met)
 
 

@@ -332,6 +332,8 @@ def test_so_many_stages_are_a_mistake():
     check_counts("Part", stages=16, width=10**9)
     with pytest.raises(ConfigError, match=r"Part.stages is more than 16"):
         check_counts("Part", stages=10**9)
+    with pytest.raises(ConfigError, match=r"Part.depth is 1000000, and 16 is the most"):
+        check_counts("Part", depth=1_000_000)
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 64), [3, 64, 32], torch.Size((3, 64, 64))])

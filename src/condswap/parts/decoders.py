@@ -32,7 +32,7 @@ class ConvDecoder(Decoder):
         stages: how often the size is doubled; as many as the encoder halves.
         modulation: how the class acts on the features: "adain", "film" or "none"; see `Modulation`.
         embedding: numbers in the embedding of a class.
-        depth: residual blocks at every size, a 3x3 convolution each.
+        depth: residual blocks at every size, a 3x3 convolution each; 16 at most.
         upscale_kernel: side of the convolutions that double the size, odd. 1 looks at one place and leaves its neighbours to
             the residual blocks.
 

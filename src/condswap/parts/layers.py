@@ -231,7 +231,9 @@ def image_shape(in_shape: Sequence[int], *, multiple: int, part: str) -> Shape:
 
 
 def check_counts(part: str, **counts: int) -> None:
-    """Check the arguments of a part that count something: whole numbers from 1 up, and no more than 16 `stages`.
+    """Check the arguments of a part that count something: whole numbers from 1 up, and no more than 16 `stages` and `depth`.
+
+    A part is built as deep as its config says, and a config may come from anywhere.
 
     Raises:
         ConfigError: with the argument and its value.
@@ -241,6 +243,8 @@ def check_counts(part: str, **counts: int) -> None:
             raise ConfigError(f"{part}.{name} is {count!r}; it is a whole number from 1 up")
     if counts.get("stages", 1) > 16:
         raise ConfigError(f"{part}.stages is more than 16, and after 16 halvings 65,536 pixels are one; use fewer")
+    if counts.get("depth", 1) > 16:
+        raise ConfigError(f"{part}.depth is {counts['depth']}, and 16 is the most; use fewer")
 
 
 def check_image(image: Image, in_shape: Shape, part: str) -> None:
