@@ -167,7 +167,9 @@ def wait_for(*paths):
 
 
 def test_when_a_process_is_lost_the_others_end_and_say_how_to_go_on(tmp_path):
-    running = launch(tmp_path, KEEP_GOING, 2)
+    # torchrun ends the others by SIGTERM, which on a busy machine may come while one of them still writes its traceback.
+    patient = f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{KEEP_GOING}"
+    running = launch(tmp_path, patient, 2)
     wait_for(tmp_path / "state" / "state.safetensors", tmp_path / "at1")
     os.kill(int((tmp_path / "at1").read_text()), signal.SIGKILL)
     words = finish(running, code=1)
