@@ -1,15 +1,26 @@
-"""The reference script: two (or more) folders of faces in, previews on the way, a saved swapper and a report on it out.
+"""The reference script: faces of two (or more) people in, previews on the way; a swapper, its report and its pictures out.
 
-    python examples/trump_biden.py FACES --out RUN --image-size 256 --steps 40000
+    python examples/trump_biden.py faces/ --out RUN                                         # faces/biden and faces/trump
+    python examples/trump_biden.py workspace/ --out RUN --classes data_src data_dst         # of DeepFaceLab
+    python examples/trump_biden.py one/data_src two/data_src --out RUN --classes biden trump
 
-FACES holds one folder a person, such as FACES/biden and FACES/trump, with aligned faces and their masks. The last 15 % of
-every clip of each person, in the order of the names, are held back: the previews show them, the trainer watches their swaps,
-and the report is on them. From 60 % of the run on a discriminator makes the pictures crisper. An interrupted run goes on when
-the same command is given again. On a GPU it trains in bfloat16; `--smoke` runs all of it in a minute on a CPU. On several
-GPUs: `torchrun --nproc-per-node 2 examples/trump_biden.py ...`, the rest of the line as it is; `--batch-size` counts the
-pictures of all of them together.
+The faces are aligned and have masks. They lie in one folder with a folder for each person, in a workspace of DeepFaceLab's, or
+in several places: then each is the folder of one person, with the faces in it, in `aligned` or in a `faceset.pak`.
 
-Writes `RUN/previews/start.png`, `RUN/previews/end.png`, `RUN/state/state.safetensors`, `RUN/report.md` and
+The last 15 % of every clip of each person, in the order of the names, are held back: the previews show them, the trainer
+watches their swaps, and the report is on them. From 60 % of the run on a discriminator makes the pictures crisper. On a GPU
+that can, it trains in bfloat16. A run that was stopped goes on when the same command is given again. `--smoke` does all of it
+in a minute on a CPU. On several GPUs: `torchrun --nproc-per-node 2 examples/trump_biden.py ...`, the rest as it is.
+
+Memory: a picture of a batch took 35 MiB at 256 pixels and 141 at 512, 96 of them with `recompute`, beside 0.5 GiB. That was
+measured in bfloat16 on a CPU; for a GPU it is an estimate. By it the default batches take about 2 and 5 GiB, so they fit a card
+of 24 GB many times. Larger ones that would take more than half of such a card are recomputed, which is a third slower.
+
+To publish the swapper on the Hugging Face Hub, with the report in its card, say who agreed to be shown and under which licence:
+
+    ... --push user/name --license cc-by-nc-4.0 --consent "Both people agreed in writing to be shown."
+
+Writes `RUN/previews/start.png`, `RUN/state/state.safetensors`, `RUN/swaps.png`, `RUN/report.md` and
 `RUN/swapper/config.json`, `RUN/swapper/model.safetensors`, `RUN/swapper/README.md`.
 """
 
@@ -17,108 +28,221 @@ import argparse
 from pathlib import Path
 
 import torch
-from torch.utils.data import default_collate
+from torch.utils.data import Dataset, default_collate
 
 from condswap import CGAN, FaceFolder, Objective, Trainer, TrainerConfig, every
+from condswap.data import Clip
+from condswap.errors import CondswapError, ConfigError, DataError
 from condswap.evaluation import evaluate
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
+from condswap.templates import Template, agreed
+from condswap.training.distributed import launched
+from condswap.types import Item
+
+MIB_OF_A_PICTURE = 141 / 512**2  # by pixel, in bfloat16 and without recompute
+MIB_AT_MOST = 12_000  # half of a card of 24 GB; what else is on it, and how CUDA keeps its memory, is not known
+
+
+class People(Dataset[Item]):
+    """Folders of one person each, as one dataset of all of them."""
+
+    def __init__(self, people: dict[str, FaceFolder]) -> None:
+        self.classes = tuple(people)
+        self.parts = tuple(people.values())
+        self.labels = [label for label, part in enumerate(self.parts) for _ in range(len(part))]
+        self.begins = [self.labels.index(label) for label in range(len(self.parts))]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Item:
+        label = self.labels[index]
+        item = self.parts[label][index - self.begins[label]]
+        return {"image": item["image"], "mask": item["mask"], "label": label}
+
+    def clips(self, *, cut: float = 0.1, least: int = 8) -> list[Clip]:
+        """Give what was filmed in one go, which the report asks for."""
+        return [
+            Clip(label, tuple(self.begins[label] + index for index in clip.indices))
+            for label, part in enumerate(self.parts)
+            for clip in part.clips(cut=cut, least=least)
+        ]
+
+    @property
+    def unreadable(self) -> list[tuple[Path, str]]:
+        """The files that are left out, each with the reason."""
+        return [one for part in self.parts for one in part.unreadable]
+
+    @property
+    def template(self) -> Template | None:
+        """How the faces are cut out, where they say it."""
+        found = None
+        for part in self.parts:
+            found = agreed(found, part.template)
+        return found
+
+
+Faces = FaceFolder | People
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("faces", type=Path, help="a folder with one folder of faces a person")
-    parser.add_argument("--out", type=Path, required=True, help="folder for previews, state and swapper")
-    parser.add_argument("--classes", nargs="+", help="which people, in which order (default: all)")
-    parser.add_argument("--image-size", type=int, default=256, help="pixels (default: 256)")
+    parser.add_argument("faces", type=Path, nargs="+", help="one folder of all people, or a folder for each")
+    parser.add_argument("--out", type=Path, required=True, help="folder for previews, state, report and swapper")
+    parser.add_argument(
+        "--classes", nargs="+", help="one folder: whom to take of it, in which order; several: their names"
+    )
+    parser.add_argument("--image-size", type=int, default=256, help="pixels, such as 256 or 512 (default: 256)")
     parser.add_argument("--bottleneck", choices=["cross_attention", "mlp"], default="cross_attention")
     parser.add_argument("--steps", type=int, default=40_000, help="of training, in all (default: 40000)")
-    parser.add_argument("--batch-size", type=int, default=32, help="pictures a step (default: 32)")
     parser.add_argument(
-        "--preview-every", type=int, default=1000, help="steps between previews and saves (default: 1000)"
+        "--batch-size", type=int, default=32, help="pictures a step, of all GPUs together (default: 32)"
     )
+    parser.add_argument("--preview-every", type=int, default=1000, help="steps from preview to preview (default: 1000)")
+    parser.add_argument("--workers", type=int, default=4, help="processes that read pictures (default: 4)")
     parser.add_argument(
         "--identity", help="an ONNX network that says who is seen, for the report (default: one trained here)"
     )
     parser.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
     parser.add_argument("--smoke", action="store_true", help="a tiny run that shows that everything works")
+    hub = parser.add_argument_group("to publish")
+    hub.add_argument(
+        "--push", metavar="USER/NAME", help="where on the Hub; log in with `hf auth login`, or set HF_TOKEN"
+    )
+    hub.add_argument("--consent", help="who agreed to be shown, and how")
+    hub.add_argument("--license", help="such as cc-by-nc-4.0")
+    hub.add_argument(
+        "--private",
+        action=argparse.BooleanOptionalAction,
+        help="refuse a public repository, or make a public one (default: what is new is private)",
+    )
     given = parser.parse_args()
+    if given.push and not ((given.consent or "").strip() and (given.license or "").strip()):
+        parser.error(
+            "--push publishes a model that shows people, so it needs --consent, which says who agreed to be shown and how, "
+            'and --license: --consent "Both people agreed in writing" --license cc-by-nc-4.0'
+        )
+    if len(given.faces) > 1 and given.classes and len(given.classes) != len(given.faces):
+        parser.error(f"{len(given.faces)} folders of one person each need as many names, not {' '.join(given.classes)}")
     if given.smoke:
-        given.image_size, given.steps, given.batch_size, given.preview_every = 64, 12, 8, 6
+        given.image_size, given.steps, given.batch_size, given.preview_every, given.workers = 64, 12, 8, 6, 0
     return given
 
 
-def preview(model: CGAN, held_back: FaceFolder, path: Path) -> None:
-    """Draw held-back frames of every person: picture, reconstruction, and the swap to the next person."""
+def read(folders: list[Path], classes: list[str] | None, image_size: int) -> tuple[Faces, Faces]:
+    """Read the faces, and give those to train on and those that are held back."""
+    if len(folders) == 1:
+        return FaceFolder(folders[0], image_size=image_size, classes=classes).split(held_back=0.15)
+    places = [path.parent if path.name == "aligned" else path for path in map(Path.resolve, folders)]
+    names = classes or [place.name for place in places]
+    if len(set(names)) < len(names):
+        raise DataError(f"the people would be called {', '.join(names)}; say who they are: --classes biden trump")
+    halves: dict[str, tuple[FaceFolder, FaceFolder]] = {}
+    for name, place in zip(names, places, strict=True):
+        if any((place / one).is_dir() for one in ("data_src", "data_dst")):
+            raise DataError(f"{place} is a whole workspace; say whom you mean: {place}/data_src or {place}/data_dst")
+        faces = FaceFolder(place.parent, image_size=image_size, classes=[place.name])
+        halves[name] = faces.split(held_back=0.15)
+    train, held_back = (People({name: half[part] for name, half in halves.items()}) for part in (0, 1))
+    return train, held_back
+
+
+def grid(model: CGAN, held_back: Faces, path: Path) -> None:
+    """Draw held-back frames of up to four people: the picture, and the person in it as everybody."""
     device = next(model.parameters()).device
     rows: dict[str, torch.Tensor] = {}
-    for label, name in enumerate(held_back.classes):
+    people = held_back.classes[:4]
+    for label, name in enumerate(people):
         indices = [index for index, one in enumerate(held_back.labels) if one == label]
-        chosen = [indices[place * (len(indices) - 1) // 7] for place in range(8)]
-        batch = default_collate([held_back[index] for index in chosen])
+        batch = default_collate([held_back[indices[place * (len(indices) - 1) // 7]] for place in range(8)])
         image, mask = batch["image"].to(device), batch["mask"].to(device)
-        to = held_back.classes[(label + 1) % len(held_back.classes)]
         rows[name] = image.cpu()
-        rows[f"{name} again"] = model.swap(image, name, source=name, mask=mask).cpu()
-        rows[f"{name} as {to}"] = model.swap(image, to, source=name, mask=mask).cpu()
+        for to in people:
+            rows[f"{name} as {to}"] = model.swap(image, to, source=name, mask=mask).cpu()
     save_grid(path, rows, mark=mark_of(model))  # it says that a model made it
 
 
-def main() -> None:
-    """Train, preview, save."""
-    given = parse()
-    data = FaceFolder(given.faces, image_size=given.image_size, classes=given.classes)
-    train, held_back = data.split(held_back=0.15)
+def begin(given: argparse.Namespace, model: CGAN) -> Trainer:
+    """Make the trainer, or go on with the one that was stopped."""
+    cuda = torch.cuda.is_available() and (given.device or "cuda").startswith("cuda")
+    mib = given.batch_size / launched() * given.image_size**2 * MIB_OF_A_PICTURE
+    config = TrainerConfig(
+        batch_size=given.batch_size,
+        planned_steps=given.steps,
+        adversarial_from=given.steps * 6 // 10,
+        discriminator_learning_rate=1e-3,
+        precision="bfloat16" if cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32",
+        recompute=mib > MIB_AT_MOST,
+        workers=given.workers,
+    )
+    state = given.out / "state"
+    if not (state / "state.safetensors").exists():
+        return Trainer(model, config, device=given.device)
+    # These two change nothing of what is learned, so they may be others than before.
+    trainer = Trainer.load(state, model, device=given.device, recompute=config.recompute, workers=config.workers)
+    if trainer.config != config:
+        was = ", ".join(f"{name} {value}" for name, value in trainer.config.summary().items())
+        raise ConfigError(f"the run in {given.out} was begun with {was}; go on as it was begun, or give another --out")
+    return trainer
+
+
+def run(given: argparse.Namespace) -> None:
+    """Train, preview, save, measure, publish."""
+    train, held_back = read(given.faces, given.classes, given.image_size)
     torch.manual_seed(0)
-    model = CGAN.default(given.image_size, classes=data.classes, bottleneck=given.bottleneck)
+    model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck)
     model.objective = Objective.crisp()
-    state, previews = given.out / "state", given.out / "previews"
+    trainer = begin(given, model)
+    swapper, previews = given.out / "swapper", given.out / "previews"
     previews.mkdir(parents=True, exist_ok=True)
-    if state.exists():
-        trainer = Trainer.load(state, model, device=given.device)
-    else:
-        precision = "bfloat16" if torch.cuda.is_available() and given.device in (None, "cuda") else "float32"
-        config = TrainerConfig(
-            batch_size=given.batch_size,
-            planned_steps=given.steps,
-            adversarial_from=given.steps * 6 // 10,
-            discriminator_learning_rate=1e-3,
-            precision=precision,
-        )
-        trainer = Trainer(model, config, device=given.device)
     first = trainer.rank == 0  # of the processes that torchrun started, one writes and speaks
     if first:
-        for path, reason in data.unreadable:
+        for path, reason in train.unreadable:
             print(f"left out {path}: {reason}")
-        print(f"{len(train)} pictures of {', '.join(data.classes)} to train on, {len(held_back)} held back")
+        print(f"{len(train)} pictures of {', '.join(train.classes)} to train on, {len(held_back)} held back")
         print(f"training on {trainer.device} in {trainer.config.precision}, from step {trainer.step} on")
         if trainer.step == 0:
-            preview(model, held_back, previews / "start.png")
+            grid(model, held_back, previews / "start.png")
+
+    def save(trainer: Trainer) -> None:
+        trainer.save(given.out / "state")
+        model.save_pretrained(swapper, consent=given.consent, license=given.license)
 
     def keep(trainer: Trainer) -> None:
-        trainer.save(state)
-        trainer.model.save_pretrained(given.out / "swapper")
-        preview(trainer.model, held_back, previews / f"step-{trainer.step:06d}.png")
+        save(trainer)
+        grid(model, held_back, previews / f"step-{trainer.step:06d}.png")
 
     try:
         hook = every(given.preview_every, keep) if first else None
         trainer.fit(train, given.steps, hook=hook, held_back=held_back)
     except KeyboardInterrupt:
-        trainer.save(state)
+        trainer.save(given.out / "state")
         trainer.wait()  # for the one that writes, which would be ended with the others
         raise SystemExit(f"stopped at step {trainer.step}; give the same command again to go on") from None
     if not first:
         return
-    trainer.save(state)
-    preview(model, held_back, previews / "end.png")
+    save(trainer)
+    grid(model, held_back, given.out / "swaps.png")
     report = evaluate(model, held_back, known=train, identity=given.identity)
     report.remember(model.history)  # into the model card
     (given.out / "report.md").write_text(report.to_markdown(), encoding="utf-8")
-    model.save_pretrained(given.out / "swapper")
+    model.save_pretrained(swapper, consent=given.consent, license=given.license)
     print(report.verdict)
-    print(f"the swapper: CGAN.from_pretrained('{given.out / 'swapper'}')")
-    print(f"look at {previews / 'end.png'} and read {given.out / 'report.md'}")
+    print(f"the swapper: CGAN.from_pretrained('{swapper}')")
+    print(f"look at {given.out / 'swaps.png'} and read {given.out / 'report.md'}")
+    if given.push:
+        told = {"consent": given.consent, "license": given.license, "private": given.private}
+        print(f"published: {model.push_to_hub(given.push, **told)}")
+
+
+def main() -> None:
+    """Run, and say in a line what went wrong."""
+    try:
+        run(parse())
+    except CondswapError as error:
+        raise SystemExit(f"trump_biden.py: {error}") from error
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ class FaceFolder(Faces):
         if len(empty) == len(self.classes):
             raise DataError(
                 f"{self.root} has no picture that can be used ({', '.join(SUFFIXES)} in a folder per class: "
-                f"{', '.join(empty)}); add pictures or mend these{reasons}{more}"
+                f"{', '.join(empty)}); add pictures{' or mend these' if told else ''}{reasons}{more}"
             )
         raise DataError(
             f"class {', '.join(map(repr, empty))} in {self.root} has no picture that can be used; add pictures "

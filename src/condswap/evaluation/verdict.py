@@ -7,11 +7,11 @@ import math
 from typing import TYPE_CHECKING
 
 from condswap.evaluation.rows import MEAN, PEOPLE, REAL, SWAP, UNCHANGED, Direction, rounded
+from condswap.sensitivity import IGNORED_BELOW
 
 if TYPE_CHECKING:
     from condswap.evaluation.report import Report
 
-_IGNORED_SENSITIVITY = 0.05  # of what two people differ by: nobody sees less
 _IGNORED_WAY = 0.1  # of the way to the other person: the swap is then taken for the picture
 _NEARER = 0.5  # of the way to the exact swap: below, the swap is nearer to the picture
 _LEAKING_SHARE = 0.5  # of the possible leak gap: the other half is likeness to the wrong person
@@ -94,7 +94,7 @@ def _facts(report: "Report") -> str:
 def _label_ignored(report: "Report") -> str:
     """Give the evidence that the model shows the same whatever the label; empty if there is none."""
     evidence = []
-    if report.label_sensitivity.value < _IGNORED_SENSITIVITY:
+    if report.label_sensitivity.value < IGNORED_BELOW:
         evidence.append(
             f"shown as another person, a picture changes by {_percent(report.label_sensitivity.value)} of what pictures of two "
             "people differ by"

@@ -2,6 +2,7 @@
 
 from condswap.training.callbacks import Hook, every
 from condswap.training.config import TrainerConfig
+from condswap.training.ema import average_into
 from condswap.training.learning import Learned, learn_class
 from condswap.training.steps import (
     CodeAdversary,
@@ -25,6 +26,7 @@ __all__ = [
     "Trainer",
     "TrainerConfig",
     "Watched",
+    "average_into",
     "back_translate",
     "code_adversary_step",
     "discriminator_step",
