@@ -8,7 +8,7 @@ INSTALL := $(PIP) install --quiet --quiet --disable-pip-version-check --constrai
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fuzz docs serve wheel clean
+.PHONY: help demo test check fuzz docs reference pictures serve wheel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -35,6 +35,12 @@ fuzz: .venv/.fuzz  ## fuzz all that reads files, guided by coverage (ten minutes
 docs: .venv/.docs  ## build the documentation in ./site
 	@# no --quiet: it drops the warnings before --strict counts them
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+reference: .venv/.dev  ## write docs/reference/command_line.md from the command line itself
+	$(BIN)/python docs/command_line.py
+
+pictures: .venv/.demo  ## draw the pictures of the documentation anew (a quarter of an hour)
+	$(BIN)/python docs/pictures.py
 
 serve: .venv/.docs  ## show the documentation on http://127.0.0.1:8000
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve

@@ -71,7 +71,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": USES,
     "demo": USES,
     "train": USES,
-    "cli": USES | {"__init__", "demo", "train"},
+    "app": USES,
+    "cli": USES | {"__init__", "demo", "train", "app"},
     "__main__": {"cli"},
 }
 ROLES = {"encoders", "bottlenecks", "decoders", "discriminators"}
@@ -270,7 +271,7 @@ def test_what_is_allowed_is_not_a_fault(check, path, source):
 
 def test_import_condswap_loads_no_optional_package():
     optional = ["PIL", "matplotlib", "huggingface_hub", "cv2", "av", "onnx", "onnxruntime", "skimage"]
-    optional += ["c2pa", "cryptography"]
+    optional += ["c2pa", "cryptography", "gradio"]
     program = f"import sys, condswap; sys.stdout.write(' '.join(m for m in {optional} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -138,16 +138,6 @@ def test_every_command_and_option_that_is_written_down_exists(page, monkeypatch,
             assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known), f"{option} of: {' '.join(words)}"
 
 
-def test_every_command_and_option_is_written_down(monkeypatch, capsys):
-    page = COMMAND_LINE.read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## condswap ([\w-]+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
-    existing = re.findall(r"^ {4}([a-z][\w-]*)(?:\s|$)", help_of([], monkeypatch, capsys), re.MULTILINE)
-    assert sorted(sections) == sorted(existing)
-    for command, section in sections.items():
-        options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", help_of([command], monkeypatch, capsys))) - {"--help"}
-        assert sorted(set(re.findall(r"`(--[a-z][\w-]*)", section))) == sorted(options), f"condswap {command}"
-
-
 def test_the_readme_links_by_reference_so_that_the_site_can_link_elsewhere(readme):
     assert inline_links(readme) == [], (
         "write ![text][name] or [text][name], with [name]: path at the end of README.md and [name]: page at the end of "

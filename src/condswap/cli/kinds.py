@@ -1,6 +1,8 @@
 """What the words of a command line have to be."""
 
 import argparse
+import math
+import re
 from pathlib import Path
 
 
@@ -11,6 +13,8 @@ def target(text: str) -> str | dict[str, float]:
     blend = {}
     for part in text.split(","):
         name, _, weight = part.partition("=")
+        if name in blend:
+            raise argparse.ArgumentTypeError(f"{text!r} names {name} twice")
         try:
             blend[name] = float(weight)
         except ValueError as error:
@@ -24,6 +28,13 @@ def export_file(text: str) -> Path:
     if path.suffix not in (".onnx", ".dfm"):
         raise argparse.ArgumentTypeError(f"{text!r} ends neither in .onnx nor in .dfm")
     return path
+
+
+def device(text: str) -> str:
+    """Read the name of a device; whether it is there is for the library to find out."""
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device; give cpu, cuda, cuda:1 or mps")
+    return text
 
 
 def names(text: str) -> list[str] | None:
@@ -53,6 +64,17 @@ def whole(text: str) -> int:
     return number
 
 
+def number(text: str) -> float:
+    """Read a number, below 0 or not."""
+    try:
+        read = float(text)
+    except ValueError:
+        read = math.nan
+    if not math.isfinite(read):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return read
+
+
 def share(text: str) -> float:
     """Read a number from 0 up."""
     try:
@@ -61,4 +83,23 @@ def share(text: str) -> float:
         number = -1.0
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+    return number
+
+
+def quality(text: str) -> float:
+    """Read a quality of x264."""
+    read = share(text)
+    if read > 51:
+        raise argparse.ArgumentTypeError(f"{text!r} is no quality of x264, from 0, the best, to 51")
+    return read
+
+
+def port(text: str) -> int:
+    """Read the number of a port."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, from 1 to 65535")
     return number
