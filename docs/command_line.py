@@ -143,6 +143,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "report_file": "run/report.md",
         "steps": 4000,
         "seed": 0,
+        "left_out": _LEFT_OUT,
         "report": _REPORT,
     },
     "swap": {

@@ -110,7 +110,11 @@ def test_extract(on_the_page, monkeypatch, tmp_path, capsys):
 def test_train(on_the_page, monkeypatch, tmp_path, capsys):
     report = SimpleNamespace(verdict="It swaps.", to_dict=lambda: {"verdict": "It swaps.", "pictures": 3})
     made = train.Trained(
-        report=report, model=Path("run/swapper"), swaps=Path("run/s.png"), report_file=Path("run/r.md")
+        report=report,
+        model=Path("run/swapper"),
+        swaps=Path("run/s.png"),
+        report_file=Path("run/r.md"),
+        left_out=[(Path("faces/anna/b.jpg"), "it is empty")],
     )
     monkeypatch.setattr(train, "run", lambda *given, **named: made)
     told = asked(capsys, "train", "faces", "--out", "run", "--steps", "5")
@@ -120,6 +124,7 @@ def test_train(on_the_page, monkeypatch, tmp_path, capsys):
         "report_file": "run/r.md",
         "steps": 5,
         "seed": 0,
+        "left_out": [{"path": "faces/anna/b.jpg", "reason": "it is empty"}],
         "report": {"verdict": "It swaps.", "pictures": 3},
     }
     assert keys(told) == keys(on_the_page["train"])

@@ -530,6 +530,7 @@ def test_a_card_is_not_needed(saved, folder):
         "./nowhere",
         "~/nowhere/at",
         "a/b/c",
+        "swapper",
         "user/swapper/",
     ],
 )
@@ -539,6 +540,13 @@ def test_a_folder_that_is_missing_is_named_without_asking_the_hub(name, hub):
     ):
         CGAN.from_pretrained(name)
     assert hub.log == []
+
+
+def test_a_name_that_is_neither_here_nor_on_the_hub_says_both(hub):
+    with pytest.raises(
+        HubError, match="there is no folder run/swaper here, and from the Hub: cannot fetch 'run/swaper'"
+    ):
+        CGAN.from_pretrained("run/swaper")
 
 
 def test_a_file_in_the_place_of_its_folder_says_which_folder(saved, hub, monkeypatch):

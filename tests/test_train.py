@@ -195,9 +195,14 @@ def test_a_workspace_of_deepfacelab_from_the_command_line(report, tmp_path, caps
             write(tmp_path / "workspace" / name / "aligned" / f"0000{number}_0.jpg", face(32 if number % 2 else 64))
         write(tmp_path / "workspace" / name / "aligned" / "broken.jpg", b"\xff\xd8")
     out = tmp_path / "run"
-    assert main(["train", str(tmp_path / "workspace"), "--out", str(out), *SMALL, "--steps", "2"]) == 0
+    facts = tmp_path / "facts.json"
+    assert (
+        main(["train", str(tmp_path / "workspace"), "--out", str(out), *SMALL, "--steps", "2", "--json", str(facts)])
+        == 0
+    )
     told = capsys.readouterr()
     assert told.err.count("left out ") == 2
+    assert [Path(one["path"]).name for one in json.loads(facts.read_text())["left_out"]] == ["broken.jpg"] * 2
     assert f'CGAN.from_pretrained("{out / "swapper"}")' in told.out
     assert CGAN.from_pretrained(out / "swapper").classes == ("data_dst", "data_src")
 

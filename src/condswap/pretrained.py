@@ -95,11 +95,14 @@ def find(
     if folder.is_file():
         raise HubError(f"{folder} is a file; give the folder that it is in, {folder.parent}")
     repo_id = str(name)
-    if isinstance(name, Path) or repo_id.count("/") > 1 or repo_id.startswith((".", "/", "~")) or repo_id.endswith("/"):
+    if isinstance(name, Path) or repo_id.count("/") != 1 or repo_id.startswith((".", "/", "~")) or repo_id.endswith("/"):
         raise HubError(f"there is no folder {repo_id}; give the folder of a saved model, or 'user/name' on the Hub")
-    return hub.fetch(
-        repo_id, files=(CONFIG, WEIGHTS), revision=revision, subfolder=subfolder, token=token, cache_dir=cache_dir
-    )
+    try:
+        return hub.fetch(
+            repo_id, files=(CONFIG, WEIGHTS), revision=revision, subfolder=subfolder, token=token, cache_dir=cache_dir
+        )
+    except HubError as error:
+        raise HubError(f"there is no folder {repo_id} here, and from the Hub: {error}") from error.__cause__
 
 
 def load(folder: Path, assemble: Callable[[Mapping[str, Any]], _Model]) -> _Model:

@@ -35,12 +35,14 @@ class Trained:
         model: the folder of the swapper.
         swaps: a picture of rows: each person, reconstructed, and as the others.
         report_file: the report in Markdown.
+        left_out: the files that could not be read, each with the reason.
     """
 
     report: Report
     model: Path
     swaps: Path
     report_file: Path
+    left_out: Sequence[tuple[Path, str]]
 
 
 def run(
@@ -142,7 +144,7 @@ def run(
             if trainer.step < steps:
                 trainer.wait()  # where one process ends, torchrun ends the others, and one of these may be writing
         raise
-    return Trained(report=report, **made)
+    return Trained(report=report, left_out=data.unreadable, **made)
 
 
 def _open(faces: Path, image_size: int, classes: Sequence[str] | None) -> FaceFolder | PackedFaces:

@@ -1,6 +1,7 @@
 """The doctor: each thing that can be wrong is planted, found, named, and nothing is found where nothing is wrong."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,15 @@ def test_a_miniature_hardly_changes_with_size_and_compression(toys):
     near = (miniature(pixels) - miniature(small)).pow(2).mean().sqrt()
     far = (miniature(pixels) - miniature(other)).pow(2).mean().sqrt()
     assert near < 0.005 < far
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are always text here")
+def test_a_page_about_files_whose_names_are_no_text(faces, tmp_path, capsys):
+    blurred = first(faces)
+    change(blurred, lambda picture: picture.filter(ImageFilter.GaussianBlur(2)))
+    blurred.rename(blurred.with_name(os.fsdecode(b"\xff\xfe.png")))
+    assert main(["doctor", str(faces), "--html", str(tmp_path / "page.html")]) == 0
+    assert "udcff" in (tmp_path / "page.html").read_text()
 
 
 def test_from_the_command_line(faces, tmp_path, capsys):

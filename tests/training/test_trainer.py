@@ -461,7 +461,7 @@ def test_a_gpu_that_is_not_there_is_refused_and_the_model_stays():
     assert model.training
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", 3.5])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", 3.5, "meta"])
 def test_a_device_that_does_not_exist_is_refused(device):
     with pytest.raises(ConfigError, match="device is"):
         Trainer(tiny(), quick(), device=device)

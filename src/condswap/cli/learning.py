@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from condswap.cli.kinds import count, device, names, whole
-from condswap.cli.outcome import Outcome, add_json
+from condswap.cli.outcome import Outcome, add_json, reasons
 from condswap.cli.parsing import Commands, examples
 
 
@@ -135,6 +135,7 @@ def _train(given: argparse.Namespace) -> Outcome | None:
             "report_file": made.report_file,
             "steps": given.steps,
             "seed": given.seed,
+            "left_out": reasons(made.left_out),
             "report": made.report.to_dict(),
         },
     )

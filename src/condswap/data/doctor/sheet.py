@@ -37,7 +37,7 @@ def save_page(diagnosis: Diagnosis, path: Path) -> None:
     title = f"Faces in {html.escape(str(diagnosis.root))}"
     head = f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     page = f"{head}<h1>{title}</h1>\n"
-    write_atomically(path, (page + "\n".join(parts) + "\n</html>\n").encode())
+    write_atomically(path, (page + "\n".join(parts) + "\n</html>\n").encode("utf-8", "backslashreplace"))
 
 
 def save_sheet(diagnosis: Diagnosis, path: Path) -> None:
