@@ -95,7 +95,12 @@ def find(
     if folder.is_file():
         raise HubError(f"{folder} is a file; give the folder that it is in, {folder.parent}")
     repo_id = str(name)
-    if isinstance(name, Path) or repo_id.count("/") != 1 or repo_id.startswith((".", "/", "~")) or repo_id.endswith("/"):
+    if (
+        isinstance(name, Path)
+        or repo_id.count("/") != 1
+        or repo_id.startswith((".", "/", "~"))
+        or repo_id.endswith("/")
+    ):
         raise HubError(f"there is no folder {repo_id}; give the folder of a saved model, or 'user/name' on the Hub")
     try:
         return hub.fetch(

@@ -81,6 +81,15 @@ def test_a_trouble_that_becomes_another_is_said_again():
     assert said(looks(DEAF, LEAKING), last=False).startswith("THE SWAP LEAKS")
 
 
+def test_a_tint_is_no_swap():
+    tinted = Watched(step=400, label_sensitivity=0.17, moved=0.03)
+    assert trouble([tinted]) == "ignored"
+    assert "by 17 % of what the classes differ by, and goes 3 % of the way to the other class" in said(
+        [tinted], last=True
+    )
+    assert trouble([Watched(step=400, label_sensitivity=0.17, moved=0.11)]) == "leaking"
+
+
 def test_a_warning_has_its_figures_and_a_cure():
     ignored, leaking = said(looks(DEAF), last=True), said(looks(GOOD, LEAKING), last=True)
     assert "2 % of what the classes differ by" in ignored

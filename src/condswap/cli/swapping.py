@@ -185,7 +185,7 @@ def _swap(given: argparse.Namespace) -> Outcome:
         if given.preview:
             count = swapping.preview(given.given, given.out, given.preview)
             return Outcome(
-                words=f"{count} moments in {given.preview}; without --preview all of it is swapped\n",
+                words=f"{count} moment{'s' * (count != 1)} in {given.preview}; without --preview all of it is swapped\n",
                 facts={"preview": given.preview, "moments": count},
             )
         made = swapping.swap(given.given, given.out)

@@ -34,7 +34,9 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, TypeError) as error:
         raise ConfigError(f"device is {device!r}; give 'cpu', 'cuda', 'cuda:1', 'mps', or None") from error
     if chosen.type == "meta":
-        raise ConfigError("device is 'meta', on which nothing is computed; give 'cpu', 'cuda', 'cuda:1', 'mps', or None")
+        raise ConfigError(
+            "device is 'meta', on which nothing is computed; give 'cpu', 'cuda', 'cuda:1', 'mps', or None"
+        )
     count = {"cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps)}.get(chosen.type, 1)
     if (chosen.index or 0) >= count:
         raise ConfigError(f"there is no {chosen} here; leave `device` out to take what there is, or give 'cpu'")

@@ -10,6 +10,7 @@ Trouble: TypeAlias = Literal["ignored", "broken", "leaking", ""]
 
 _BROKEN_ABOVE = 1.5  # an exact swap gives less than 1: far more is no person
 _SETTLED = 200  # steps: before, a network may not paint well enough to say what it ignores
+_IGNORED_WAY = 0.1  # of the way: what changes with the label is then a tint, not a person
 _LEAKING_BELOW = 0.5  # of the way: runs that swap stay above 0.6, one that leaks on toy faces is at 0.27 to 0.43
 _FALLEN_BY = 0.25  # below the farthest look: in a run that swaps they differ by 0.1, at most 0.17
 _MORE = "`condswap evaluate` tells more."
@@ -26,7 +27,7 @@ def trouble(watched: Sequence[Watched]) -> Trouble:
     if not watched or watched[-1].step < _SETTLED:
         return ""
     now = watched[-1]
-    if now.label_sensitivity < IGNORED_BELOW:
+    if now.label_sensitivity < IGNORED_BELOW or (now.moved is not None and now.moved < _IGNORED_WAY):
         return "ignored"
     if now.label_sensitivity > _BROKEN_ABOVE:
         return "broken"
@@ -93,9 +94,10 @@ def said(watched: Sequence[Watched], *, last: bool) -> str:
 
 def _ignored(watched: Sequence[Watched]) -> str:
     now = watched[-1]
+    moved = "" if now.moved is None else f", and goes {_percent(now.moved)} of the way to the other class"
     return (
         f"THE LABEL IS IGNORED: at step {now.step} a picture shown as another class changes by "
-        f"{_percent(now.label_sensitivity)} of what the classes differ by. It does not swap, however good the "
+        f"{_percent(now.label_sensitivity)} of what the classes differ by{moved}. It does not swap, however good the "
         "reconstruction is. Look whether every class holds its own person and all faces are aligned alike; give "
         f"Objective(code_adversary=...) more weight; use the parts of CGAN.default, which know the label. {_MORE}"
     )
