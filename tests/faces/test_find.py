@@ -295,7 +295,7 @@ class TestHub:
             assert finder.find(portrait)[0].outline is not None
 
     def test_what_is_not_on_the_hub_is_an_error_that_names_it(self, hub):
-        with pytest.raises(HubError, match="ann/nothing/net.onnx is no file here"):
+        with pytest.raises(HubError, match=r"ann/nothing/net.onnx is no file here.*; or give the file with --detector"):
             FaceFinder("ann/nothing/net.onnx")
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from condswap.errors import ConfigError, DataError
+from condswap.errors import ConfigError, DataError, HubError
 from condswap.hub import find_file
 from condswap.types import Image
 
@@ -122,9 +122,12 @@ def found_file(given: str | Path, option: str) -> Path:
 
     Raises:
         DataError: there is none; the message names the option that gives it.
-        HubError: it cannot be fetched.
+        HubError: it cannot be fetched; the message names the option, too.
     """
-    path = find_file(given)
+    try:
+        path = find_file(given)
+    except HubError as error:
+        raise HubError(f"{error}; or give the file with {option}") from error.__cause__
     if not path.is_file():
         raise DataError(f"there is no file {path}; give the right one with {option}")
     return path
