@@ -42,28 +42,6 @@ def names(text: str) -> list[str] | None:
     return text.split(",") if text else None
 
 
-def count(text: str) -> int:
-    """Read a whole number from 1 up."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
-    return number
-
-
-def whole(text: str) -> int:
-    """Read a whole number from 0 up, such as a seed."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number < 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**63 - 1")
-    return number
-
-
 def number(text: str) -> float:
     """Read a number, below 0 or not."""
     try:
@@ -94,12 +72,26 @@ def quality(text: str) -> float:
     return read
 
 
+def count(text: str) -> int:
+    """Read a whole number from 1 up."""
+    return _whole(text, "a whole number from 1 up", least=1)
+
+
+def whole(text: str) -> int:
+    """Read a whole number from 0 up, such as a seed."""
+    return _whole(text, "a whole number from 0 to 2**63 - 1", most=2**63 - 1)
+
+
 def port(text: str) -> int:
     """Read the number of a port."""
+    return _whole(text, "a port, from 1 to 65535", least=1, most=65535)
+
+
+def _whole(text: str, what: str, *, least: int = 0, most: float = math.inf) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if not 1 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port, from 1 to 65535")
+        number = -1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
     return number
