@@ -44,7 +44,7 @@ def _demo(given: argparse.Namespace) -> Outcome:
         words=f"On moments that were held back from training (SSIM inside the face, 1 = exact):\n"
         f"  swap            {found.swap:.3f}   (the picture unchanged would get {found.unchanged:.3f})\n"
         f"  reconstruction  {found.reconstruction:.3f}\n"
-        f"  the swap went {found.moved:.0%} of the way from the person in the picture to the other\n"
+        f"  the swap went {100 * found.moved:.0f} % of the way from the person in the picture to the other\n"
         f"Look at   {made.swaps}   (rows: picture, reconstruction, swap, exact swap)\n"
         f"and at    {made.progress}\n"
         f'The model: CGAN.from_pretrained("{made.model}")\n',
