@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -256,6 +257,16 @@ def test_a_card_of_somebody_else_is_found_before_any_work(swapper, faces, capsys
     assert leave(["evaluate", str(swapper), str(faces), "--card"]) == 1
     assert "not a card of condswap's" in capsys.readouterr().err
     assert (swapper / "README.md").read_text() == "# My own words"
+
+
+def test_new_footage_of_one_person_is_enough_where_the_others_are_known(swapper, faces, tmp_path, capsys):
+    shutil.copytree(faces / "trump", tmp_path / "new" / "trump")
+    facts = tmp_path / "facts.json"
+    assert leave(["evaluate", str(swapper), str(tmp_path / "new"), "--known", str(faces), "--json", str(facts)]) == 0
+    directions = json.loads(facts.read_text())["directions"]
+    assert {(one["source"], one["to"]) for one in directions} == {("trump", "biden")}
+    assert leave(["evaluate", str(swapper), str(tmp_path / "new")]) == 1
+    assert "has no class 'biden'" in capsys.readouterr().err
 
 
 def test_folders_of_other_people_are_refused_with_their_names(tmp_path, faces, capsys):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image as Pillow
+from toy_folder import make_faces
 
 from condswap.data.clips import find_clips
 from condswap.data.face_folder import FaceFolder
@@ -38,6 +39,19 @@ def faces(tmp_path: Path) -> Path:
     for number, name in ((30, "c.webp.png"), (10, "a.png"), (20, "b.png")):
         flat(root / "ada" / name, (number, 0, 0))
     return root
+
+
+def test_some_people_among_others_keep_their_pictures_and_get_their_numbers(tmp_path):
+    make_faces(tmp_path / "faces")
+    trump = FaceFolder(tmp_path / "faces", image_size=16, classes=["trump"])
+    data = trump.among(["ann", "biden", "trump"])
+    assert (data.classes, data.labels, trump.labels) == (("ann", "biden", "trump"), [2] * 6, [0] * 6)
+    assert data[3]["label"] == 2
+    assert torch.equal(data[3]["image"], trump[3]["image"])
+    assert data.batch([0, 1])["label"].tolist() == [2, 2]
+    assert {clip.label for clip in data.clips()} == {2}
+    with pytest.raises(DataError, match="'trump' is none of the classes 'ann', 'bob'"):
+        trump.among(["ann", "bob"])
 
 
 def test_classes_are_the_sorted_folders_and_items_follow_by_name(faces: Path) -> None:

@@ -17,7 +17,7 @@ def add_evaluate(added: Commands) -> None:
         help="measure whether a model swaps, beside what its figures have to be held against",
         description="Measures a model on pictures that it was not trained on, and prints a report in Markdown, what is "
         "wrong first: whether the label is ignored, whom the swaps are taken for, and what they keep of the picture. Folders "
-        "of people whom the model does not know are passed over.",
+        "of people whom the model does not know are passed over; with --known some of those it knows are enough.",
         epilog=examples(
             "evaluate demo/swapper toy",
             "evaluate run/swapper held_back/ --known faces/ --out report.md",

@@ -111,6 +111,23 @@ class Faces(Dataset[Item]):
         )
         return [clip for clip in here if clip.indices]
 
+    def among(self, classes: Sequence[str]) -> Self:
+        """Give the same pictures, with the labels that their people have among `classes`; the memory is shared.
+
+        For new footage of some of a model's people: `FaceFolder("new/", classes=["bob"]).among(model.classes)`.
+
+        Raises `DataError` where one of them is not among `classes`.
+        """
+        unknown = [name for name in self.classes if name not in classes]
+        if unknown:
+            raise DataError(f"{', '.join(map(repr, unknown))} is none of the classes {', '.join(map(repr, classes))}")
+        labels = [list(classes).index(name) for name in self.classes]
+        part = copy(self)
+        part.classes = tuple(classes)
+        part._whole = [face._replace(label=labels[face.label]) for face in self._whole]
+        part._hold([face._replace(label=labels[face.label]) for face in self._faces])
+        return part
+
     def split(self, *, held_back: float = 0.15) -> tuple[Self, Self]:
         """Give the pictures to train on, and the last `held_back` share of every clip to measure with.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from condswap.cgan import CGAN
 from condswap.data import FaceFolder, ToyFaces
+from condswap.data.layout import lay_out
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation.evaluate import evaluate
 from condswap.evaluation.report import Report
@@ -35,7 +36,8 @@ def run(
 
     Args:
         model: a folder, or "user/name" on the Hub.
-        faces: a folder with one folder of held-back pictures a class, or "toy" for toy faces.
+        faces: a folder with one folder of held-back pictures a class, or "toy" for toy faces. With `known`, some of the
+            classes are enough.
         known: such a folder of other pictures of the same people, best those of the training.
         identity: an ONNX network, or "user/name" on the Hub.
         landmarks: MediaPipe's face_landmarker.task, or its name on the Hub: measures what is kept of pose and expression.
@@ -86,8 +88,12 @@ def _pictures(model: CGAN, faces: str, known: str | None, *, limit: int) -> tupl
         data = ToyFaces(model.classes, image_size=height, length=max(limit, len(model.classes)), split="test")
         return data, None
     size = max(height, width, _LEAST_SIZE)
-    folders = [FaceFolder(root, image_size=size, classes=model.classes) for root in (faces, known) if root is not None]
-    return folders[0], folders[1] if known is not None else None
+    if known is None:  # then the pictures themselves say what everybody looks like
+        return FaceFolder(faces, image_size=size, classes=model.classes), None
+    there = lay_out(Path(faces), None).classes
+    some = [name for name in model.classes if name in there] or model.classes
+    others = FaceFolder(known, image_size=size, classes=model.classes)
+    return FaceFolder(faces, image_size=size, classes=some).among(model.classes), others
 
 
 def _check_place(path: Path) -> None:
