@@ -1,8 +1,6 @@
 """The commands that measure: `condswap evaluate` and `verify`."""
 
 import argparse
-import json
-import tempfile
 from pathlib import Path
 
 from condswap.cli.kinds import count
@@ -77,21 +75,18 @@ def _evaluate(given: argparse.Namespace) -> Outcome:
     from condswap.evaluation import command
 
     check_places([given.out])
-    with tempfile.TemporaryDirectory() as folder:  # the report is written to a file, and here it may go elsewhere
-        file = given.json if given.json not in (None, STDOUT) else Path(folder) / "report.json"
-        words = command.run(
-            given.model,
-            given.faces,
-            known=given.known,
-            identity=given.identity,
-            landmarks=given.landmarks,
-            earlier=given.earlier,
-            out=given.out,
-            as_json=file,
-            card=given.card,
-            limit=given.limit,
-        )
-        return Outcome(words=words, facts=json.loads(file.read_text(encoding="utf-8")))
+    report, text = command.run(
+        given.model,
+        given.faces,
+        known=given.known,
+        identity=given.identity,
+        landmarks=given.landmarks,
+        earlier=given.earlier,
+        out=given.out,
+        card=given.card,
+        limit=given.limit,
+    )
+    return Outcome(words=text, facts=report.to_dict())
 
 
 def add_verify(added: Commands) -> None:

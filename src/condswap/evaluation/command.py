@@ -1,8 +1,7 @@
 """The work of `condswap evaluate`: a model and a folder of faces in, a report out."""
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from condswap.cgan import CGAN
 from condswap.data import FaceFolder, ToyFaces
@@ -19,6 +18,13 @@ TOY = "toy"
 _LEAST_SIZE = 128  # pixels: identity networks look at 112; the model is shown the pictures at its own size
 
 
+class Evaluated(NamedTuple):
+    """What came of it: the report, and its Markdown, which may compare it with an earlier one."""
+
+    report: Report
+    text: str
+
+
 def run(
     model: str,
     faces: str,
@@ -28,11 +34,10 @@ def run(
     landmarks: str | None = None,
     earlier: str | None = None,
     out: Path | None = None,
-    as_json: Path | None = None,
     card: bool = False,
     limit: int = 512,
-) -> str:
-    """Measure a saved model and give the report as Markdown.
+) -> Evaluated:
+    """Measure a saved model.
 
     Args:
         model: a folder, or "user/name" on the Hub.
@@ -43,7 +48,6 @@ def run(
         landmarks: MediaPipe's face_landmarker.task, or its name on the Hub: measures what is kept of pose and expression.
         earlier: the same model at an earlier stage of its training, to say what changed.
         out: where the Markdown is written, too.
-        as_json: where everything is written as JSON.
         card: write the figures into the model's card; it has to be a folder.
         limit: how many pictures are looked at, at most.
 
@@ -52,9 +56,6 @@ def run(
         DataError: there are no such pictures, or a file cannot be written; nothing is written then.
         ConfigError: the model is not a folder and its card was to be written.
     """
-    for path in (out, as_json):
-        if path is not None:
-            _check_place(path)
     folder = _card_folder(model) if card else None
     swapper = CGAN.from_pretrained(model)
     data, others = _pictures(swapper, faces, known, limit=limit)
@@ -68,13 +69,11 @@ def run(
     files: dict[Path, bytes] = {}
     if out is not None:
         files[out] = text.encode()
-    if as_json is not None:
-        files[as_json] = (json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n").encode()
     if folder is not None:
         files |= _with_figures(folder, report)
     if files:
         write_together(files)
-    return text
+    return Evaluated(report, text)
 
 
 def _pictures(model: CGAN, faces: str, known: str | None, *, limit: int) -> tuple[Any, Any]:
@@ -94,14 +93,6 @@ def _pictures(model: CGAN, faces: str, known: str | None, *, limit: int) -> tupl
     some = [name for name in model.classes if name in there] or model.classes
     others = FaceFolder(known, image_size=size, classes=model.classes)
     return FaceFolder(faces, image_size=size, classes=some).among(model.classes), others
-
-
-def _check_place(path: Path) -> None:
-    """Find out before the measuring, not after it, that a file could not be written."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; give the name of a file in it")
-    if not path.parent.is_dir():
-        raise DataError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
 
 
 def _card_folder(model: str) -> Path:
