@@ -101,7 +101,7 @@ def test_the_arguments_reach_the_demo_and_the_figures_are_printed(capsys, calls)
     assert leave(["demo", "--out", "there", "--steps", "7", "--seed", "3", "--resume"]) == 0
     assert calls == [(Path("there"), 7, 3, True)]
     told = capsys.readouterr()
-    for figure in ("0.812", "0.500", "0.900", "75%", "there/swaps.png", "there/progress.png", '"there/swapper"'):
+    for figure in ("0.812", "0.500", "0.900", "75 %", "there/swaps.png", "there/progress.png", '"there/swapper"'):
         assert figure in told.out, told.out
     assert told.err == ""
 
