@@ -28,62 +28,17 @@ import argparse
 from pathlib import Path
 
 import torch
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from condswap import CGAN, FaceFolder, Objective, Trainer, TrainerConfig, every
-from condswap.data import Clip
 from condswap.errors import CondswapError, ConfigError, DataError
 from condswap.evaluation import evaluate
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
-from condswap.templates import Template, agreed
 from condswap.training.distributed import launched
-from condswap.types import Item
 
 MIB_OF_A_PICTURE = 141 / 512**2  # by pixel, in bfloat16 and without recompute
 MIB_AT_MOST = 12_000  # half of a card of 24 GB; what else is on it, and how CUDA keeps its memory, is not known
-
-
-class People(Dataset[Item]):
-    """Folders of one person each, as one dataset of all of them."""
-
-    def __init__(self, people: dict[str, FaceFolder]) -> None:
-        self.classes = tuple(people)
-        self.parts = tuple(people.values())
-        self.labels = [label for label, part in enumerate(self.parts) for _ in range(len(part))]
-        self.begins = [self.labels.index(label) for label in range(len(self.parts))]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> Item:
-        label = self.labels[index]
-        item = self.parts[label][index - self.begins[label]]
-        return {"image": item["image"], "mask": item["mask"], "label": label}
-
-    def clips(self, *, cut: float = 0.1, least: int = 8) -> list[Clip]:
-        """Give what was filmed in one go, which the report asks for."""
-        return [
-            Clip(label, tuple(self.begins[label] + index for index in clip.indices))
-            for label, part in enumerate(self.parts)
-            for clip in part.clips(cut=cut, least=least)
-        ]
-
-    @property
-    def unreadable(self) -> list[tuple[Path, str]]:
-        """The files that are left out, each with the reason."""
-        return [one for part in self.parts for one in part.unreadable]
-
-    @property
-    def template(self) -> Template | None:
-        """How the faces are cut out, where they say it."""
-        found = None
-        for part in self.parts:
-            found = agreed(found, part.template)
-        return found
-
-
-Faces = FaceFolder | People
 
 
 def parse() -> argparse.Namespace:
@@ -131,25 +86,18 @@ def parse() -> argparse.Namespace:
     return given
 
 
-def read(folders: list[Path], classes: list[str] | None, image_size: int) -> tuple[Faces, Faces]:
-    """Read the faces, and give those to train on and those that are held back."""
+def read(folders: list[Path], classes: list[str] | None, image_size: int) -> FaceFolder:
+    """Read the faces of all people."""
     if len(folders) == 1:
-        return FaceFolder(folders[0], image_size=image_size, classes=classes).split(held_back=0.15)
+        return FaceFolder(folders[0], image_size=image_size, classes=classes)
     places = [path.parent if path.name == "aligned" else path for path in map(Path.resolve, folders)]
     names = classes or [place.name for place in places]
     if len(set(names)) < len(names):
         raise DataError(f"the people would be called {', '.join(names)}; say who they are: --classes biden trump")
-    halves: dict[str, tuple[FaceFolder, FaceFolder]] = {}
-    for name, place in zip(names, places, strict=True):
-        if any((place / one).is_dir() for one in ("data_src", "data_dst")):
-            raise DataError(f"{place} is a whole workspace; say whom you mean: {place}/data_src or {place}/data_dst")
-        faces = FaceFolder(place.parent, image_size=image_size, classes=[place.name])
-        halves[name] = faces.split(held_back=0.15)
-    train, held_back = (People({name: half[part] for name, half in halves.items()}) for part in (0, 1))
-    return train, held_back
+    return FaceFolder(dict(zip(names, places, strict=True)), image_size=image_size)
 
 
-def grid(model: CGAN, held_back: Faces, path: Path) -> None:
+def grid(model: CGAN, held_back: FaceFolder, path: Path) -> None:
     """Draw held-back frames of up to four people: the picture, and the person in it as everybody."""
     device = next(model.parameters()).device
     rows: dict[str, torch.Tensor] = {}
@@ -190,7 +138,7 @@ def begin(given: argparse.Namespace, model: CGAN) -> Trainer:
 
 def run(given: argparse.Namespace) -> None:
     """Train, preview, save, measure, publish."""
-    train, held_back = read(given.faces, given.classes, given.image_size)
+    train, held_back = read(given.faces, given.classes, given.image_size).split(held_back=0.15)
     torch.manual_seed(0)
     model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck)
     model.objective = Objective.crisp()

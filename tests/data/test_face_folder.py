@@ -41,6 +41,43 @@ def faces(tmp_path: Path) -> Path:
     return root
 
 
+def test_people_in_several_places_are_those_of_one_folder(tmp_path):
+    make_faces(tmp_path / "faces")
+    together = FaceFolder(tmp_path / "faces", image_size=16, classes=["trump", "biden"])
+    (tmp_path / "one" / "data_src").mkdir(parents=True)
+    (tmp_path / "faces" / "trump").rename(tmp_path / "one" / "data_src" / "aligned")
+    apart = FaceFolder(
+        {"trump": tmp_path / "one" / "data_src", "biden": str(tmp_path / "faces" / "biden")}, image_size=16
+    )
+    assert (apart.classes, apart.labels) == (together.classes, together.labels)
+    assert [clip.indices for clip in apart.clips()] == [clip.indices for clip in together.clips()]
+    assert all(torch.equal(apart[index]["image"], together[index]["image"]) for index in range(len(together)))
+    assert all(torch.equal(apart[index]["mask"], together[index]["mask"]) for index in range(len(together)))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "names nobody"),
+        ({"ada": "nowhere"}, "nowhere, the folder of 'ada', does not exist"),
+        ({"ada": "one"}, "one is a whole workspace; say who of it 'ada' is: one/data_src"),
+        ({"ada": "one/data_src", "bo": "empty"}, "class 'bo' in one/data_src, empty has no picture that can be used"),
+    ],
+)
+def test_places_of_which_one_is_none_are_refused(given, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flat(tmp_path / "one" / "data_src" / "aligned" / "a.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises((ConfigError, DataError), match=words):
+        FaceFolder(given, image_size=16)
+
+
+def test_classes_are_chosen_from_one_folder_alone(tmp_path):
+    flat(tmp_path / "ada" / "a.png")
+    with pytest.raises(ConfigError, match="classes= chooses from one folder"):
+        FaceFolder({"ada": tmp_path / "ada"}, image_size=16, classes=["ada"])
+
+
 def test_some_people_among_others_keep_their_pictures_and_get_their_numbers(tmp_path):
     make_faces(tmp_path / "faces")
     trump = FaceFolder(tmp_path / "faces", image_size=16, classes=["trump"])

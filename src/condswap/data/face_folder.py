@@ -1,13 +1,13 @@
 """A folder of face pictures, one folder a class, as a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from condswap.data.faces import Face, Faces, read_faces
-from condswap.data.layout import SUFFIXES, lay_out
+from condswap.data.layout import SUFFIXES, lay_out, lay_out_each
 from condswap.data.reading import decode
 from condswap.decoding import require_pillow
 from condswap.errors import ConfigError, DataError
@@ -33,6 +33,8 @@ class FaceFolder(Faces):
     `image_size` is the side of the squares. `cache` is how many bytes of decoded pictures stay in memory; the others
     are decoded again at each access. Folders in a class's folder are not entered.
 
+    Where people lie in several places, `root` says whose each is: `FaceFolder({"ada": "one/data_src", "bo": "two/data_src"})`.
+
     Raises `DataError` for a folder in which nothing can be used, a class without a usable picture and an unknown class,
     `ConfigError` for a wrong argument and when Pillow is missing.
 
@@ -51,7 +53,7 @@ class FaceFolder(Faces):
 
     def __init__(
         self,
-        root: Path | str,
+        root: Path | str | Mapping[str, Path | str],
         *,
         image_size: int = 64,
         classes: Sequence[str] | None = None,
@@ -62,13 +64,21 @@ class FaceFolder(Faces):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{name}={value!r} is not a whole number from {least} on")
         require_pillow()
-        self.root, self.image_size = Path(root), image_size
-        self.classes, pictures, refused = lay_out(self.root, classes)
+        self.image_size = image_size
+        if isinstance(root, Mapping):
+            if classes is not None:
+                raise ConfigError("classes= chooses from one folder; of several places name those that you want")
+            places = {name: Path(place) for name, place in root.items()}
+            self._where = ", ".join(map(str, places.values()))
+            self.classes, pictures, refused = lay_out_each(places)
+        else:
+            self._where = str(root)
+            self.classes, pictures, refused = lay_out(Path(root), classes)
         rows = min(len(pictures), cache // (4 * image_size**2))
         # One tensor for all: a worker process gets it as one piece of shared memory.
         self._pixels = torch.empty(rows, 4, image_size, image_size, dtype=torch.uint8)
         self._whole = []
-        for face, pixels in read_faces(pictures, image_size, refused=refused, title=f"reading {self.root}"):
+        for face, pixels in read_faces(pictures, image_size, refused=refused, title=f"reading {self._where}"):
             row = len(self._whole) if len(self._whole) < rows else -1
             if row >= 0:
                 self._pixels[row] = pixels
@@ -95,10 +105,10 @@ class FaceFolder(Faces):
         more = f"\n  ... and {len(told) - 3} more" if len(told) > 3 else ""
         if len(empty) == len(self.classes):
             raise DataError(
-                f"{self.root} has no picture that can be used ({', '.join(SUFFIXES)} in a folder per class: "
+                f"{self._where} has no picture that can be used ({', '.join(SUFFIXES)} in a folder per class: "
                 f"{', '.join(empty)}); add pictures{' or mend these' if told else ''}{reasons}{more}"
             )
         raise DataError(
-            f"class {', '.join(map(repr, empty))} in {self.root} has no picture that can be used; add pictures "
+            f"class {', '.join(map(repr, empty))} in {self._where} has no picture that can be used; add pictures "
             f"({', '.join(SUFFIXES)}), remove the folder, or choose others with classes={reasons}{more}"
         )

@@ -1,6 +1,6 @@
 """Which files of a folder are faces, and of whom: one folder a person, or what DeepFaceLab leaves behind."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,6 +80,30 @@ def lay_out(root: Path, chosen: Sequence[str] | None) -> Layout:
             pictures += _in_folder(folders[name], label, root, refused)
         pictures += [Found(pak / face.name, label, packed=face) for face in people.get(name, ())]
     return Layout(tuple(chosen), pictures, refused)
+
+
+def lay_out_each(places: Mapping[str, Path]) -> Layout:
+    """Find the pictures of people who each have a folder of their own, somewhere; none is opened.
+
+    Args:
+        places: the folder of each class: with its pictures in it, in its folder `aligned`, or in a `faceset.pak`.
+
+    Raises:
+        DataError: a folder is not there, or is a whole workspace of DeepFaceLab's.
+        ConfigError: there are none.
+    """
+    if not places:
+        raise ConfigError("root={} names nobody; give {'ada': 'one/aligned', 'bo': 'two/aligned'}, or a folder of all")
+    pictures: list[Found] = []
+    refused: list[tuple[Path, str]] = []
+    for label, (name, folder) in enumerate(places.items()):
+        if not folder.is_dir():
+            raise DataError(f"{folder}, the folder of {name!r}, does not exist")
+        for side in ("data_src", "data_dst"):
+            if (folder / side).is_dir():
+                raise DataError(f"{folder} is a whole workspace; say who of it {name!r} is: {folder / side}")
+        pictures += _in_folder(folder, label, folder, refused)
+    return Layout(tuple(places), pictures, refused)
 
 
 def check_choice(chosen: Sequence[str] | None) -> None:
