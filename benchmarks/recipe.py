@@ -109,6 +109,12 @@ VARIANTS = {
     "constant rate": {"planned": False},
     "light as before": {"augmentation": {"ramp": 0.15, "gain": 0.075, "colour": 0.03}},
     "crisp": {"objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
+    "crisp, no noise": {
+        "bottleneck": {"noise": 0.0},
+        "objective": CRISP,
+        "late": 0.6,
+        "trainer": {"discriminator_learning_rate": 1e-3},
+    },
     "one decoder a person": {"parts": "per person"},
     "one decoder a person, warp": {"parts": "per person", "augmentation": {"warp": 0.06}},
     "paper, MLP": {"paper": "mlp", "rate": 5e-4},
