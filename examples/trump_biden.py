@@ -32,7 +32,7 @@ from torch.utils.data import default_collate
 
 from condswap import CGAN, FaceFolder, Objective, Trainer, TrainerConfig, every
 from condswap.errors import CondswapError, ConfigError, DataError
-from condswap.evaluation import evaluate
+from condswap.evaluation import evaluate, load_identity
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
 from condswap.training.distributed import launched
@@ -138,6 +138,7 @@ def begin(given: argparse.Namespace, model: CGAN) -> Trainer:
 
 def run(given: argparse.Namespace) -> None:
     """Train, preview, save, measure, publish."""
+    load_identity(given.identity)  # a wrong one is found out before the training, not after it
     train, held_back = read(given.faces, given.classes, given.image_size).split(held_back=0.15)
     torch.manual_seed(0)
     model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck)

@@ -321,9 +321,10 @@ def test_the_status_is_kept_where_the_reader_has_left(place):
 
 
 def test_an_identity_network_that_is_not_there_is_found_out_before_the_training(here, monkeypatch, capsys):
-    monkeypatch.setattr(train, "run", lambda *given, **named: pytest.fail("it trains"))
+    monkeypatch.setattr(train, "Trainer", lambda *given, **named: pytest.fail("it trains"))
     assert main(["train", "faces", "--out", "run", "--identity", "nowhere.onnx"]) == 1
     assert "there is no file nowhere.onnx" in capsys.readouterr().err
+    assert not (here / "run").exists()
 
 
 def test_pictures_that_are_not_there_are_found_out_before_a_network_is_fetched(here, monkeypatch, capsys):

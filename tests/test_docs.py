@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from test_readme import NOT_RUN, Block, blocks, commands, help_of, inline_links, reference_links, run_blocks
+from test_readme import NOT_RUN, README, Block, blocks, commands, help_of, inline_links, reference_links, run_blocks
 from toy_folder import make_faces
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +23,7 @@ PAGES = sorted(
     if re.search(r"^```(python|bash)", page.read_text(encoding="utf-8"), re.MULTILINE)
 )
 TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
-FEW = {"demo": "--steps", "train": "--steps"}  # the options that say how long a command takes
+TRAINING = ("demo", "train")  # the commands that take --steps, and long without
 # Words of ours that the site shows from the root of the repository: their links lead from there on GitHub.
 AT_THE_ROOT = sorted(path for path in ROOT.glob("*.md") if path.name != "README.md")
 
@@ -39,14 +39,11 @@ def code_of(text: str, *languages: str) -> list[Block]:
 
 def hurried(words: list[str]) -> list[str]:
     """The same command with a thousandth of the training steps, at least one."""
-    words = list(words)
-    option = FEW.get(words[0])
-    if option and option not in words:
-        words += [option, "2000"]
-    if option:
-        place = words.index(option) + 1
-        words[place] = str(max(1, int(words[place]) // 1000))
-    return words
+    if words[0] not in TRAINING:
+        return words
+    words = words if "--steps" in words else [*words, "--steps", "2000"]
+    place = words.index("--steps") + 1
+    return [*words[:place], str(max(1, int(words[place]) // 1000)), *words[place + 1 :]]
 
 
 def run_commands(block: Block) -> None:
@@ -79,7 +76,7 @@ def test_no_block_of_the_page_is_missed(page):
         assert len(blocks(text, language)) == len(re.findall(rf"^\s*```{language}", text, re.MULTILINE)), language
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", [README, *PAGES], ids=name_of)
 def test_every_command_and_option_of_the_page_exists(page, monkeypatch, capsys):
     for words in commands(page.read_text(encoding="utf-8"), "condswap"):
         command = words[:1] if words and not words[0].startswith("-") else []

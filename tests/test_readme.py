@@ -22,7 +22,6 @@ from toy_folder import make_faces
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 FRONT_PAGE = ROOT / "docs" / "index.md"
-COMMAND_LINE = ROOT / "docs" / "reference" / "command_line.md"
 BLOCK = re.compile(
     r"(?:^<!-- test: (?P<note>.*?) -->\n\s*)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -127,15 +126,6 @@ def help_of(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     text = capsys.readouterr()
     assert stopped.value.code in (0, None), f"condswap {' '.join(command)}: {text.err}"
     return text.out
-
-
-@pytest.mark.parametrize("page", [README, COMMAND_LINE], ids=lambda path: path.name)
-def test_every_command_and_option_that_is_written_down_exists(page, monkeypatch, capsys):
-    for words in commands(page.read_text(encoding="utf-8"), "condswap"):
-        command = words[:1] if words and not words[0].startswith("-") else []
-        known = help_of(command, monkeypatch, capsys)
-        for option in [word.split("=")[0] for word in words if word.startswith("-")]:
-            assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known), f"{option} of: {' '.join(words)}"
 
 
 def test_the_readme_links_by_reference_so_that_the_site_can_link_elsewhere(readme):

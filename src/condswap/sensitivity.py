@@ -10,6 +10,9 @@ from condswap.errors import DataError, ShapeError
 from condswap.generator import evaluating
 from condswap.types import Image, Label, Mask
 
+IGNORED_WAY = 0.1
+"""The part of the way to the other person below which a swap is none: what changes with the label is then a tint."""
+
 IGNORED_BELOW = 0.1
 """The label sensitivity below which the label is as good as ignored.
 

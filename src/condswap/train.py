@@ -12,7 +12,7 @@ from condswap.data import FaceFolder, PackedFaces
 from condswap.data.faces import Faces
 from condswap.data.packed import SUFFIX
 from condswap.errors import ConfigError, DataError
-from condswap.evaluation import Report, evaluate
+from condswap.evaluation import Report, evaluate, load_identity
 from condswap.files import make_writable_folder, write_atomically
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
@@ -90,6 +90,7 @@ def run(
         ConfigError: Pillow is missing, an argument is wrong, or `out` has the state of another model.
         KeyboardInterrupt: it was interrupted; the swapper so far and the state to go on from are in `out`.
     """
+    load_identity(identity)  # a wrong one is found out before the training, not after it
     make_writable_folder(out)
     data = _open(faces, image_size, classes)
     first = distributed.rank() == 0

@@ -101,10 +101,7 @@ def _add_speed(group: argparse._ArgumentGroup) -> None:
 def _train(given: argparse.Namespace) -> Outcome | None:
     """Train a swapper on faces; the first of several processes says what came of it."""
     from condswap import train
-    from condswap.evaluation import load_identity
 
-    if given.identity:
-        load_identity(given.identity)  # a wrong one is found out before the training, not after it
     made = train.run(
         given.faces,
         given.out,

@@ -7,12 +7,11 @@ import math
 from typing import TYPE_CHECKING
 
 from condswap.evaluation.rows import MEAN, PEOPLE, REAL, SWAP, UNCHANGED, Direction, rounded
-from condswap.sensitivity import IGNORED_BELOW
+from condswap.sensitivity import IGNORED_BELOW, IGNORED_WAY
 
 if TYPE_CHECKING:
     from condswap.evaluation.report import Report
 
-_IGNORED_WAY = 0.1  # of the way to the other person: the swap is then taken for the picture
 _NEARER = 0.5  # of the way to the exact swap: below, the swap is nearer to the picture
 _LEAKING_SHARE = 0.5  # of the possible leak gap: the other half is likeness to the wrong person
 _LEAKING_RETRIEVAL = 0.9  # a swap in ten taken for somebody else
@@ -99,11 +98,11 @@ def _label_ignored(report: "Report") -> str:
             f"shown as another person, a picture changes by {_percent(report.label_sensitivity.value)} of what pictures of two "
             "people differ by"
         )
-    if SWAP in report.exact and report.exact[SWAP].moved.value < _IGNORED_WAY:
+    if SWAP in report.exact and report.exact[SWAP].moved.value < IGNORED_WAY:
         evidence.append(_moved(report))
     if {SWAP, UNCHANGED, REAL} <= set(report.likeness):
         swap, start, end = (report.likeness[name].gap.value for name in (SWAP, UNCHANGED, REAL))
-        if start < end and swap < start + _IGNORED_WAY * (end - start):
+        if start < end and swap < start + IGNORED_WAY * (end - start):
             evidence.append(
                 f"the leak gap of the swaps is {rounded(swap, 2)}, that of the pictures themselves {rounded(start, 2)}"
             )

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-from condswap.sensitivity import IGNORED_BELOW
+from condswap.sensitivity import IGNORED_BELOW, IGNORED_WAY
 from condswap.training.watch import Watched
 
 Trouble: TypeAlias = Literal["ignored", "broken", "leaking", ""]
 
 _BROKEN_ABOVE = 1.5  # an exact swap gives less than 1: far more is no person
 _SETTLED = 200  # steps: before, a network may not paint well enough to say what it ignores
-_IGNORED_WAY = 0.1  # of the way: what changes with the label is then a tint, not a person
 _LEAKING_BELOW = 0.5  # of the way: runs that swap stay above 0.6, one that leaks on toy faces is at 0.27 to 0.43
 _FALLEN_BY = 0.25  # below the farthest look: in a run that swaps they differ by 0.1, at most 0.17
 _MORE = "`condswap evaluate` tells more."
@@ -27,7 +26,7 @@ def trouble(watched: Sequence[Watched]) -> Trouble:
     if not watched or watched[-1].step < _SETTLED:
         return ""
     now = watched[-1]
-    if now.label_sensitivity < IGNORED_BELOW or (now.moved is not None and now.moved < _IGNORED_WAY):
+    if now.label_sensitivity < IGNORED_BELOW or (now.moved is not None and now.moved < IGNORED_WAY):
         return "ignored"
     if now.label_sensitivity > _BROKEN_ABOVE:
         return "broken"
