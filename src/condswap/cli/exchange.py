@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from condswap.cli.kinds import count, export_file, names, target
+from condswap.cli.kinds import add_model, count, export_file, names, target
 from condswap.cli.outcome import Outcome, add_json, check_places
 from condswap.cli.parsing import Commands, examples
 
@@ -22,7 +22,7 @@ def add_export(added: Commands) -> None:
         "it is written.",
         epilog=examples("export run/swapper --to bob bob.dfm", "export run/swapper --to bob=0.7,anna=0.3 both.onnx"),
     )
-    export.add_argument("model", metavar="MODEL", help="the folder of a saved model, or user/name on the Hub")
+    add_model(export)
     export.add_argument(
         "--to", type=target, required=True, metavar="CLASS", help="whom to show, or a blend: anna=0.7,bob=0.3"
     )

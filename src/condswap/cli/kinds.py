@@ -37,6 +37,16 @@ def device(text: str) -> str:
     return text
 
 
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """Add the option that chooses one."""
+    parser.add_argument("--device", type=device, metavar="NAME", help="cuda, mps or cpu (default: whichever there is)")
+
+
+def add_model(parser: argparse._ActionsContainer) -> None:
+    """Add the argument that names a model."""
+    parser.add_argument("model", metavar="MODEL", help="the folder of a saved model, or user/name on the Hub")
+
+
 def names(text: str) -> list[str] | None:
     """Read names with commas between them."""
     return text.split(",") if text else None

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from condswap.cli.kinds import count, device, names, whole
+from condswap.cli.kinds import add_device, count, names, whole
 from condswap.cli.outcome import Outcome, add_json, reasons
 from condswap.cli.parsing import Commands, examples
 
@@ -76,7 +76,7 @@ def _add_learned(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_speed(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--device", type=device, metavar="NAME", help="cuda, mps or cpu (default: whichever there is)")
+    add_device(group)
     group.add_argument(
         "--precision",
         choices=["float32", "bfloat16"],

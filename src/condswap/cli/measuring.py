@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from condswap.cli.kinds import count
+from condswap.cli.kinds import add_model, count
 from condswap.cli.outcome import STDOUT, Outcome, add_json, check_places
 from condswap.cli.parsing import Commands, examples
 
@@ -21,7 +21,7 @@ def add_evaluate(added: Commands) -> None:
             "evaluate run/swapper held_back/ --known faces/ --out report.md",
         ),
     )
-    evaluate.add_argument("model", metavar="MODEL", help="the folder of a saved model, or user/name on the Hub")
+    add_model(evaluate)
     evaluate.add_argument(
         "faces",
         metavar="FACES",

@@ -2,7 +2,7 @@
 
 import argparse
 
-from condswap.cli.kinds import device, port
+from condswap.cli.kinds import add_device, port
 from condswap.cli.parsing import Commands, examples
 
 
@@ -32,7 +32,7 @@ def add_app(added: Commands) -> None:
     app.add_argument(
         "--port", type=port, metavar="N", help="the port to serve on (default: the first free one from 7860 on)"
     )
-    app.add_argument("--device", type=device, metavar="NAME", help="cuda, mps or cpu (default: whichever there is)")
+    add_device(app)
     app.add_argument(
         "--detector",
         metavar="FILE",

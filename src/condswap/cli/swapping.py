@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from condswap.cli.finding import add_finding, finder, template
-from condswap.cli.kinds import device, number, quality, share, target
+from condswap.cli.kinds import add_device, add_model, number, quality, share, target
 from condswap.cli.outcome import Outcome, add_json, check_places, reasons, tell_left_out
 from condswap.cli.parsing import Commands, examples
 from condswap.progress import say
@@ -29,13 +29,13 @@ def add_swap(added: Commands) -> None:
             "swap run/swapper photos/ --to bob=0.7,anna=0.3 --out out/",
         ),
     )
-    swap.add_argument("model", metavar="MODEL", help="the folder of a saved model, or user/name on the Hub")
+    add_model(swap)
     swap.add_argument("given", type=Path, metavar="INPUT", help="a photo, a video, or a folder of them")
     _add_people(swap.add_argument_group("who"))
     add_finding(swap, "how the model's faces were cut out (default: what the model says, or else condswap)")
     _add_look(swap.add_argument_group("how it looks"))
     _add_written(swap.add_argument_group("what is written"))
-    swap.add_argument("--device", type=device, metavar="NAME", help="cuda, mps or cpu (default: whichever there is)")
+    add_device(swap)
     swap.set_defaults(run=_swap, go_on="what is done of a video is kept; give the same command again to go on")
 
 
