@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
+from face_api import FaceApiIdentity, FaceApiPoints, mouth_and_turn
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Subset, default_collate
@@ -30,6 +31,7 @@ from condswap.faces import Expression
 from condswap.losses import blur_mask, gaussian_blur, masked_mean
 from condswap.pictures import save_grid
 from condswap.roles import Face
+from condswap.training import AttributeGuide, IdentityGuide
 
 
 class SharedBottleneck(Bottleneck):
@@ -115,6 +117,11 @@ VARIANTS = {
         "late": 0.6,
         "trainer": {"discriminator_learning_rate": 1e-3},
     },
+    "guided": {"guided": {}},
+    "guided further": {"guided": {"reach": 1.6}},
+    "guided to the person": {"guided": {"expression": 0.0}},
+    "guided by expression and turn": {"guided": {"identity": 0.0}},
+    "crisp, guided": {"guided": {}, "objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
     "one decoder a person": {"parts": "per person"},
     "one decoder a person, warp": {"parts": "per person", "augmentation": {"warp": 0.06}},
     "paper, MLP": {"paper": "mlp", "rate": 5e-4},
@@ -155,21 +162,39 @@ def build(variant, *, size, classes, seed, augment):
     return model, TrainerConfig(**{"seed": seed, "augmentation": augmentation, **settings})
 
 
+GUIDED = {"identity": 0.1, "reach": 1.1, "expression": 0.1}  # what "guided" in a variant changes
+
+
+def guides_of(variant, data, folder):
+    """Make the guides of a variant, from the networks in a folder."""
+    if "guided" not in variant:
+        return {}
+    weights = {**GUIDED, **variant["guided"]}
+    points = FaceApiPoints(folder)
+    guides = {
+        "identity": IdentityGuide(FaceApiIdentity(folder), data, weight=weights["identity"], reach=weights["reach"]),
+        "expression": AttributeGuide(lambda faces: mouth_and_turn(points(faces)), data, weight=weights["expression"]),
+    }
+    return {name: guide for name, guide in guides.items() if guide.weight}
+
+
 class Halfway(Exception):
     """Half of the steps that fit into the time have been taken."""
 
 
-def train(model, config, variant, data, held_back, *, cpu_seconds, before):
+def train(model, config, variant, data, held_back, *, cpu_seconds, before, guides):
     """Train for so much CPU time, and give the trainer with the time it took.
 
     Up to its middle a run does not depend on its length, so the length is set there, by what the first half took.
     """
-    # The discriminator of the last part makes steps dearer by a third.
-    late = variant.get("late", 1)
-    middle = 0.5 * cpu_seconds / (late + (1 - late) * 4 / 3)
-    if "late" in variant:
-        config = replace(config, adversarial_from=10**9)  # until the length is known
-    trainer = Trainer(model, config, device="cpu")
+    # The discriminator of the last part makes steps dearer by a third, guides, from the middle on, by as much as themselves.
+    late, guided = variant.get("late", 1), 0.6 * bool(guides)
+    middle = 0.5 * cpu_seconds / (1 + (1 - late) / 3 + guided)
+    # until the length is known
+    config = replace(
+        config, adversarial_from=10**9 if "late" in variant else config.adversarial_from, guided_from=10**9
+    )
+    trainer = Trainer(model, config, device="cpu", guides=guides)
     start = time.process_time()
 
     def stop(trainer):
@@ -181,7 +206,7 @@ def train(model, config, variant, data, held_back, *, cpu_seconds, before):
     except Halfway:
         steps = 2 * trainer.step
     planned = "paper" not in variant and variant.get("planned", True)
-    config = replace(config, planned_steps=steps if planned else None)
+    config = replace(config, planned_steps=steps if planned else None, guided_from=trainer.step)
     hook = None
     if "late" in variant:
         config = replace(config, adversarial_from=int(late * steps))
@@ -342,6 +367,9 @@ def main() -> None:
     parser.add_argument(
         "--landmarks", help="the model of MediaPipe's Face Landmarker, for mouth and turn of real people"
     )
+    parser.add_argument(
+        "--guides", help="the folder of the networks of benchmarks/face_api.py, for the guided variants"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -358,6 +386,7 @@ def main() -> None:
             for cpu_seconds in map(float, given.cpu_seconds.split(",")):
                 variant = VARIANTS[name]
                 model, config = build(variant, size=given.image_size, classes=data.classes, seed=seed, augment=not toy)
+                guides = guides_of(variant, data, given.guides)
                 stem = f"{name.replace(' ', '-').replace(',', '')}-{seed}-{cpu_seconds:.0f}"
 
                 def before(model=model, stem=stem):
@@ -365,7 +394,9 @@ def main() -> None:
                     draw(given.out / f"{stem}-before.png", model, held)
                     model.save_pretrained(given.out / f"{stem}-before")
 
-                trainer, seconds = train(model, config, variant, data, held, cpu_seconds=cpu_seconds, before=before)
+                trainer, seconds = train(
+                    model, config, variant, data, held, cpu_seconds=cpu_seconds, before=before, guides=guides
+                )
                 report = evaluate(model, measured, known=known, identity=identity, attributes=attributes)
                 weights = sum(weight.numel() for weight in model.generator.parameters())
                 row = {"variant": name, "seed": seed, "steps": trainer.step, "CPU s": round(seconds)}

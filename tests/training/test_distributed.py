@@ -35,7 +35,10 @@ people = ("anna", "bob", "carl")
 data = Pictures([0, 1, 2, 0, 1, 0, 2] * 3, classes=people)
 objective = Objective(adversarial=0.05, swap_adversarial=0.05, r1=1.0)
 model = tiny(people, seed=int(os.environ.get("RANK", "0")), objective=objective)
-config = quick(batch_size=7, learning_rate=1e-4, augmentation=Augmentation(), back_translation=0.5, ramp_up=2, watch=3)
+config = quick(
+    batch_size=7, learning_rate=1e-4, augmentation=Augmentation(), back_translation=0.5, ramp_up=1, watch=3, guided=0.3
+)
+guides = {"red": lambda swaps: swaps.image[:, 0].mean((1, 2)) * (1 + swaps.label)}
 """
 
 
@@ -64,7 +67,7 @@ def finish(process, *, code=0):
 
 
 TRAIN = """
-trainer = Trainer(model, config, device="cpu")
+trainer = Trainer(model, config, device="cpu", guides=guides)
 trainer.fit(data, 4)
 if trainer.rank == 0:
     image = torch.stack([data[index]["image"] for index in range(6)])
@@ -98,7 +101,7 @@ def test_several_processes_make_what_one_makes_of_the_joined_batch(tmp_path, alo
 
 
 def test_the_metrics_and_the_random_numbers_were_no_accident(alone):
-    assert {"metrics/g/swap", "metrics/d/r1", "metrics/c/loss"} <= set(alone)
+    assert {"metrics/g/swap", "metrics/g/red", "metrics/d/r1", "metrics/c/loss"} <= set(alone)
     torch.manual_seed(0)
     fresh = tiny(("anna", "bob", "carl"), seed=0)
     weight = alone["live/generator.encoder.convs.0.weight"]
@@ -126,10 +129,10 @@ def test_one_goes_on_where_two_stopped_and_two_where_one_did(tmp_path, alone):
     body = """
     from pathlib import Path
     if Path("state").exists():
-        trainer = Trainer.load("state", model, device="cpu")
+        trainer = Trainer.load("state", model, device="cpu", guides=guides)
         assert trainer.step == int(sys.argv[1]), trainer.step
     else:
-        trainer = Trainer(model, config, device="cpu")
+        trainer = Trainer(model, config, device="cpu", guides=guides)
     trainer.fit(data, int(sys.argv[2]))
     trainer.save("state")
     if trainer.rank == 0:

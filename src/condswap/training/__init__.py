@@ -3,6 +3,7 @@
 from condswap.training.callbacks import Hook, every
 from condswap.training.config import TrainerConfig
 from condswap.training.ema import average_into
+from condswap.training.guides import AttributeGuide, Guide, IdentityGuide, Swapped
 from condswap.training.learning import Learned, learn_class
 from condswap.training.steps import (
     CodeAdversary,
@@ -18,11 +19,15 @@ from condswap.training.trainer import Trainer
 from condswap.training.watch import Watched
 
 __all__ = [
+    "AttributeGuide",
     "CodeAdversary",
+    "Guide",
     "Hook",
+    "IdentityGuide",
     "Learned",
     "Seen",
     "Shown",
+    "Swapped",
     "Trainer",
     "TrainerConfig",
     "Watched",

@@ -34,6 +34,8 @@ class TrainerConfig:
         ramp_up: steps in which the weight of the adversary of the code rises from 0, and before which the encoder sees
             no swaps.
         adversarial_from: the step from which the discriminator takes part.
+        guided_from: the step from which the trainer's guides take part; their weights rise over `ramp_up` steps.
+        guided: the share of the pictures that the guides look at, shown as another class; each costs what a guide costs.
         augmentation: how the pictures are varied. None takes `Augmentation()`, and none for data that say `filmed_alike`:
             whose classes do not differ in pose and light, such as `ToyFaces`.
         workers: processes that read pictures; 0 reads them in this one.
@@ -66,6 +68,8 @@ class TrainerConfig:
     back_translation: float | None = None
     ramp_up: int = 200
     adversarial_from: int = 0
+    guided_from: int = 0
+    guided: float = 0.25
     augmentation: Augmentation | None = None
     workers: int = 0
     watch: int = 200
@@ -74,7 +78,7 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("seed", "batch_size", "warm_up", "ramp_up", "adversarial_from", "workers", "watch"):
+        for name in ("seed", "batch_size", "warm_up", "ramp_up", "adversarial_from", "guided_from", "workers", "watch"):
             value, least = getattr(self, name), 1 if name == "batch_size" else 0
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a whole number from {least} up")
@@ -85,7 +89,7 @@ class TrainerConfig:
             value = getattr(self, name)
             if not (is_number(value) and value > 0) and not (name == "clip" and value is None):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number above 0")
-        for name in ("average", "unmasked", "back_translation"):
+        for name in ("average", "unmasked", "guided", "back_translation"):
             value = getattr(self, name)
             if not (is_number(value) and 0 <= value <= 1) and not (name == "back_translation" and value is None):
                 raise ConfigError(f"TrainerConfig.{name} is {value!r}; it is a number from 0 to 1")

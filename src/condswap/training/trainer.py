@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import islice
@@ -30,11 +30,13 @@ from condswap.training.descent import adam, check_failed, descend, differentiate
 from condswap.training.devices import channels_last, choose_device
 from condswap.training.distributed import part_of
 from condswap.training.ema import average_into, copy_buffers
+from condswap.training.guides import Guide, check_guides, guide_step, swap_to_guide
 from condswap.training.loader import batches, derive, is_dataset, labels_of
 from condswap.training.steps import (
     Metrics,
     Reconstruction,
     Seen,
+    Shown,
     back_translate,
     code_adversary_step,
     discriminator_step,
@@ -65,6 +67,7 @@ class Trainer:
         config: how; None for the default.
         device: None takes CUDA, MPS or the CPU, whichever there is.
         reconstruction: in place of the objective's DSSIM and L1, such as a `MaskedLoss` of your own pixel loss.
+        guides: by name, what looks at swaps and says what is wrong with them, such as an `IdentityGuide`.
 
     Raises:
         ConfigError: the model could not be saved, the device is not there, or other processes train something else.
@@ -84,6 +87,7 @@ class Trainer:
         *,
         device: str | torch.device | None = None,
         reconstruction: Reconstruction | None = None,
+        guides: Mapping[str, Guide] | None = None,
     ) -> None:
         if not isinstance(config, TrainerConfig | None):
             raise ConfigError(f"config is {config!r}; give a TrainerConfig(...), or None for the default")
@@ -92,7 +96,10 @@ class Trainer:
         self.device = choose_device(device)
         distributed.join(self.device)
         self.rank = distributed.rank()
-        self.reconstruction = reconstruction
+        self.reconstruction, self.guides = reconstruction, check_guides(guides)
+        for guide in self.guides.values():
+            if isinstance(guide, nn.Module):
+                guide.to(self.device)
         self.step = 0
         self.watched: list[Watched] = []
         self._varied = self.config  # with what is left to the data filled in, from `fit` on
@@ -121,7 +128,7 @@ class Trainer:
         self._generator_step = compiled(generator_step)
         # What is compiled cannot be differentiated twice, as the gradient penalty is.
         self._discriminator_step = discriminator_step if model.objective.r1 else compiled(discriminator_step)
-        distributed.check_agreed("settings", self.config, described, device=self.device)
+        distributed.check_agreed("settings", self.config, described, list(self.guides), device=self.device)
         distributed.spread(one for module in self._modules.values() if module for one in module.state_dict().values())
 
     @property
@@ -237,6 +244,7 @@ class Trainer:
         *,
         device: str | torch.device | None = None,
         reconstruction: Reconstruction | None = None,
+        guides: Mapping[str, Guide] | None = None,
         **changes: bool | int,
     ) -> Self:
         """Go on from a folder that `save` wrote, as if the run had not been stopped.
@@ -248,6 +256,7 @@ class Trainer:
             model: of the same assembly; it gets the weights of the state.
             device: None takes CUDA, MPS or the CPU, whichever there is.
             reconstruction: the one that the run was started with, if it was.
+            guides: those that the run was started with, if it was.
             changes: of the settings that change nothing of what is learned: `recompute`, `compile`, `workers` and `watch`.
 
         Raises:
@@ -270,7 +279,7 @@ class Trainer:
         }
         optimized = {"generator": model.generator, "discriminator": model.discriminator, "code": modules["code"]}
         state.check(tensors, modules, optimized, path)
-        trainer = cls(model, config, device=device, reconstruction=reconstruction)
+        trainer = cls(model, config, device=device, reconstruction=reconstruction, guides=guides)
         state.restore(tensors, trainer._modules, trainer._optimizers)
         trainer.step, trainer.watched = facts["step"], watched
         distributed.check_agreed("state", facts["sha256"], device=trainer.device)
@@ -296,7 +305,8 @@ class Trainer:
         unmasked = sharing.drawn(len(varied.label), partial(torch.rand, generator=chance)) < config.unmasked
         whole = unmasked.to(self.device, non_blocking=True)
         batch = Batch(image=varied.image, mask=varied.mask, label=varied.label)
-        seen = self._back_translated(Seen(varied.input, varied.input_mask, varied.label), chance)
+        turns, guided = sharing.drawn(len(varied.label), partial(self._turns, chance=chance)).unbind(1)
+        seen = self._back_translated(Seen(varied.input, varied.input_mask, varied.label), turns)
         seen = seen._replace(
             mask=torch.where(whole[:, None, None, None], torch.ones_like(varied.mask), varied.input_mask)
         )
@@ -329,6 +339,9 @@ class Trainer:
                     code_weight=torch.tensor(code_weight) if config.compile else code_weight,
                     reconstruction=self.reconstruction,
                 )
+                if self.guides and self.step >= max(config.ramp_up, config.guided_from):
+                    said, more = self._guided(batch, shown, guided, share)
+                    loss, found = loss + said, found | more
             metrics |= self._differentiate(live.generator, loss, found, share, clip=config.clip, asked=asked)
             if adversarial:
                 with half:
@@ -345,23 +358,44 @@ class Trainer:
         early = (1 + self.step) / (10 + self.step)  # a short run is not held back by where it started
         average_into(self.model.generator, live.generator, decay=min(config.average, early) if config.average else 0.0)
 
-    def _back_translated(self, seen: Seen, chance: torch.Generator) -> Seen:
-        """Show a share of the pictures that the encoder gets as other classes, once the network can."""
-        share, classes = self._varied.back_translation or 0, len(self.model.classes)
-        if not share or self.step < self.config.ramp_up or classes < 2:
-            return seen
-
-        def draw(pictures: int) -> Tensor:
-            turns = torch.zeros(pictures, dtype=torch.int64)  # how many classes on; 0 for a picture that stays
-            picks = torch.randperm(pictures, generator=chance)[: round(share * pictures)]
-            turns[picks] = torch.randint(1, classes, (len(picks),), generator=chance)
+    def _turns(self, pictures: int, *, chance: torch.Generator) -> Tensor:
+        """Draw by how many classes on pictures are shown, 0 where they stay: for the encoder to see, and for the guides."""
+        turns, config, classes = torch.zeros(pictures, 2, dtype=torch.int64), self._varied, len(self.model.classes)
+        if self.step < config.ramp_up or classes < 2:
             return turns
+        order = torch.randperm(pictures, generator=chance)
+        count = round((config.back_translation or 0) * pictures)
+        turns[order[:count], 0] = torch.randint(1, classes, (count,), generator=chance)
+        if self.guides and self.step >= config.guided_from:
+            count = self._looked_at(pictures)
+            # From the other end: of pictures that the encoder sees as they are, where there are enough.
+            turns[order[pictures - count :], 1] = torch.randint(1, classes, (count,), generator=chance)
+        return turns
 
-        turns = sharing.drawn(len(seen.source), draw)
+    def _looked_at(self, pictures: int) -> int:
+        """Give how many pictures of a batch the guides look at."""
+        return min(pictures, max(1, round(self.config.guided * pictures)))
+
+    def _back_translated(self, seen: Seen, turns: Tensor) -> Seen:
+        """Show some of the pictures that the encoder gets as other classes."""
+        picks, to = self._others(seen.source, turns)
+        return back_translate(self.model.eval().generator, seen, picks=picks, to=to) if len(picks) else seen
+
+    def _guided(self, batch: Batch, shown: Shown, turns: Tensor, share: Share | None) -> tuple[Tensor, Metrics]:
+        """Let the guides look at some of the pictures, shown as other classes."""
+        picks, to = self._others(shown.source, turns)
+        swapped = swap_to_guide(self._live, batch, shown.features, picks=picks, to=to, source=shown.source)
+        rows = len(turns) if share is None else share.rows
+        # Each process speaks for its part of the batch, of which the guides may look at more than their share, or at less.
+        loss, found = guide_step(self.guides, swapped, count=self._looked_at(rows) * len(turns) / rows)
+        rise = min(1.0, (self.step + 1 - self.config.guided_from) / (self.config.ramp_up + 1))
+        return rise * loss, found
+
+    def _others(self, label: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the numbers of the pictures that are to be shown as other classes, and these classes."""
         picks = turns.nonzero()[:, 0]
         picks, turns = (one.to(self.device, non_blocking=True) for one in (picks, turns[picks]))
-        to = (seen.source[picks] + turns) % classes
-        return back_translate(self.model.eval().generator, seen, picks=picks, to=to)
+        return picks, (label[picks] + turns) % len(self.model.classes)
 
     def _differentiate(
         self,

@@ -1,0 +1,276 @@
+"""Guides: networks that look at swaps while they are trained, and say what is wrong with them.
+
+Reconstructing asks for nothing of a swap but what the label tells. A guide asks the swap itself: is it like the person to
+show, is its mouth as open as in the picture? What guides a training has no say in how good its swaps are: measure with
+another network.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import default_collate
+
+from condswap.cgan import CGAN
+from condswap.component import is_number
+from condswap.errors import ConfigError, DataError, ShapeError
+from condswap.generator import evaluating
+from condswap.losses import blur_mask
+from condswap.training.loader import is_dataset, labels_of
+from condswap.training.steps import Metrics
+from condswap.types import Batch, Features, Image, Label, Mask
+
+_EDGE = 0.04  # sigma of the soft edge between a swap and its picture, as a share of the height
+_AT_ONCE = 32  # pictures that a network gets at once
+_PICTURES = 96  # of a class, that it is known by
+_MOST_CLASSES = 64  # whose pairs can be pasted into each other in minutes
+_PASTED = 1024  # pictures in all that are pasted, if there are fewer pairs than that
+
+
+class Swapped(NamedTuple):
+    """Pictures shown as other classes, as a guide gets them.
+
+    Attributes:
+        image: the swaps in their pictures, inside the softened mask (b, 3, h, w); gradients flow back from here.
+        picture: the pictures as they were.
+        mask: of their faces (b, 1, h, w).
+        label: the class that each is shown as, int64 (b).
+        source: the class of the person who is in the picture, int64 (b).
+    """
+
+    image: Image
+    picture: Image
+    mask: Mask
+    label: Label
+    source: Label
+
+
+Guide: TypeAlias = Callable[[Swapped], Tensor]
+"""Swaps to a penalty for each, (b), weighed already; gradients have to flow through it."""
+
+
+class IdentityGuide(nn.Module):
+    """Asks that swaps are as much like the person to show, and as little like the one in the picture, as real pictures are.
+
+    It asks for the leak gap: the similarity of a swap to the mean of the class to show, less that to the mean of the class
+    in the picture. Real pictures of the class, pasted into the other's, tell how much can be had; what goes `reach` times as
+    far is not penalised, so that nobody is exaggerated. Similarities are cosines of vectors off the mean of all classes.
+
+    Args:
+        network: faces (b, 3, h, w) in [0, 1], aligned as the data are, to vectors (b, d), such as a face recognition
+            network; gradients have to flow through it. A module's weights are no longer asked for gradients.
+        data: a dataset of items, the pictures that are trained on.
+        weight: of a gap that is missing.
+        reach: how far to go, where 1 is as far as real pictures that are pasted.
+
+    Raises:
+        ConfigError: the weight or the reach is no number from 0 up, or there are more than 64 classes.
+        DataError: the data are no dataset, or show fewer than two classes.
+        ShapeError: the network gives no vectors.
+
+    Example:
+        >>> from condswap import ToyFaces
+        >>> guide = IdentityGuide(lambda faces: faces.mean((2, 3)), ToyFaces(2, image_size=32, length=8))
+        >>> guide.goals.shape
+        torch.Size([2, 2])
+    """
+
+    center: Tensor
+    means: Tensor
+    goals: Tensor
+
+    def __init__(
+        self, network: Callable[[Image], Tensor], data: Any, *, weight: float = 0.2, reach: float = 1.2
+    ) -> None:
+        super().__init__()
+        self.network, self.weight, self.reach = _frozen(network), _weight(weight, "weight"), _weight(reach, "reach")
+        people = _people(data)
+        if len(people) < 2 or len(people) > _MOST_CLASSES:
+            raise ConfigError(
+                f"an identity guide is for 2 to {_MOST_CLASSES} classes, and the data have {len(people)}; leave it out"
+            )
+        with torch.no_grad():
+            vectors = {label: _vectors(self.network, batch["image"]) for label, batch in people.items()}
+            means = torch.stack([one.mean(0) for one in vectors.values()])
+            count = max(max(people) + 1, len(getattr(data, "classes", ())))
+            places = torch.tensor(list(people), device=means.device)
+            self.register_buffer("center", means.mean(0))
+            spread = means.new_zeros(count, means.shape[1])
+            spread[places] = torch.stack([self._unit(one).mean(0) for one in vectors.values()])
+            self.register_buffer("means", F.normalize(spread, dim=1))
+            self.register_buffer("goals", self._goals(people, count))
+
+    def forward(self, swapped: Swapped) -> Tensor:
+        """Give the weighed part of the gap that is missing, (b)."""
+        goal = self.reach * self.goals[swapped.source, swapped.label]
+        gap = self._gap(self.network(swapped.image), label=swapped.label, source=swapped.source)
+        return self.weight * F.relu(goal - gap)
+
+    def _goals(self, people: Mapping[int, Batch], count: int) -> Tensor:
+        """Measure the gap of real pictures of one class in those of another: [source, label]."""
+        goals = self.means.new_zeros(count, count)
+        each = max(2, min(_AT_ONCE, _PASTED // (len(people) * (len(people) - 1))))
+        for source, seen in people.items():
+            for label, shown in people.items():
+                if label == source:
+                    continue
+                picture, mask = (seen[key][:: max(1, len(seen["image"]) // each)][:each] for key in ("image", "mask"))
+                other = shown["image"][
+                    torch.arange(len(picture)) * 7 % len(shown["image"])
+                ]  # not the frame of that time
+                pasted = torch.lerp(picture, other, blur_mask(mask, fraction=_EDGE))
+                gap = self._gap(_vectors(self.network, pasted), label=label, source=source)
+                goals[source, label] = gap.mean()
+        return goals
+
+    def _gap(self, vectors: Tensor, *, label: Label | int, source: Label | int) -> Tensor:
+        return (self._unit(vectors.float()) * (self.means[label] - self.means[source])).sum(1)
+
+    def _unit(self, vectors: Tensor) -> Tensor:
+        return F.normalize(vectors - self.center, dim=1)
+
+
+class AttributeGuide(nn.Module):
+    """Asks that swaps are turned, lit or moved as their pictures are, in whatever measures it is given.
+
+    Args:
+        measure: faces (b, 3, h, w) in [0, 1], aligned as the data are, to named measures, (b) each, such as the gap between
+            the lips; gradients have to flow through it.
+        data: a dataset of items, the pictures that are trained on; each measure counts in units of its standard
+            deviation there.
+        weight: of one such unit in one measure.
+
+    Raises:
+        ConfigError: the weight is no number from 0 up.
+        DataError: the data are no dataset.
+        ShapeError: what is measured is something else.
+
+    Example:
+        >>> from condswap import ToyFaces
+        >>> guide = AttributeGuide(lambda faces: {"red": faces[:, 0].mean((1, 2))}, ToyFaces(2, image_size=32, length=8))
+        >>> guide.deviations.shape
+        torch.Size([1])
+    """
+
+    deviations: Tensor
+
+    def __init__(self, measure: Callable[[Image], Mapping[str, Tensor]], data: Any, *, weight: float = 0.1) -> None:
+        super().__init__()
+        self.measure, self.weight = _frozen(measure), _weight(weight, "weight")
+        pictures = torch.cat([batch["image"] for batch in _people(data).values()])
+        with torch.no_grad():
+            found = torch.cat([self._measured(one) for one in pictures.split(_AT_ONCE)])
+        self.register_buffer("deviations", found.std(0))
+
+    def forward(self, swapped: Swapped) -> Tensor:
+        """Give the weighed difference between swap and picture, (b), the mean of the measures."""
+        with torch.no_grad():
+            wanted = self._measured(swapped.picture)
+        off = (self._measured(swapped.image) - wanted).abs() / self.deviations.clamp_min(1e-8)
+        return self.weight * off.mean(1)
+
+    def _measured(self, faces: Image) -> Tensor:
+        found = self.measure(faces)
+        if not isinstance(found, Mapping) or any(one.shape != (len(faces),) for one in found.values()):
+            raise ShapeError(f"a measure of {len(faces)} faces is a mapping of names to tensors ({len(faces)},)")
+        return torch.stack([one.float() for one in found.values()], dim=1)
+
+
+def swap_to_guide(model: CGAN, batch: Batch, features: Features, *, picks: Tensor, to: Label, source: Label) -> Swapped:
+    """Show some pictures of a batch as other classes, as the model will be used: in evaluation mode.
+
+    Args:
+        model: the one that is trained.
+        batch: the pictures.
+        features: the encoder's, of the whole batch. No gradient flows back into them: what a picture shows the encoder learns
+            by reconstructing it, and here the rest learns to show it.
+        picks: which pictures, int64 (n).
+        to: the class to show of each of them, int64 (n).
+        source: the class of the person in each picture of the batch.
+    """
+    with evaluating(model.generator):
+        face = model.generator.show(features.detach()[picks], to, source[picks])
+    picture, mask = batch["image"][picks], batch["mask"][picks]
+    image = torch.lerp(picture, face.image.to(picture.dtype), blur_mask(mask, fraction=_EDGE))
+    return Swapped(image, picture, mask, to, source[picks])
+
+
+def guide_step(guides: Mapping[str, Guide], swapped: Swapped, *, count: float) -> tuple[Tensor, Metrics]:
+    """Score swaps: give the sum of what the guides say of them, and of each, as g/NAME.
+
+    Args:
+        guides: by name.
+        swapped: there may be none.
+        count: by which each sum is divided, to make it a mean.
+
+    Raises:
+        ShapeError: a guide gave something else than a penalty for each swap.
+    """
+    loss, metrics = swapped.image.new_zeros(()), {}
+    for name, guide in guides.items():
+        penalty = guide(swapped) if len(swapped.image) else swapped.image.new_zeros(0)
+        if not isinstance(penalty, Tensor) or penalty.shape != (len(swapped.image),):
+            came = tuple(penalty.shape) if isinstance(penalty, Tensor) else type(penalty).__name__
+            raise ShapeError(
+                f"the guide {name!r} gave {came} for {len(swapped.image)} swaps; needed is one number each, (b)"
+            )
+        term = penalty.float().sum() / count
+        loss, metrics[f"g/{name}"] = loss + term, term.detach()
+    return loss, metrics
+
+
+def check_guides(guides: Mapping[str, Guide] | None) -> dict[str, Guide]:
+    """Give the guides by name.
+
+    Raises:
+        ConfigError: they are something else.
+    """
+    if not isinstance(guides, Mapping | None) or any(
+        not isinstance(name, str) or isinstance(guide, type) or not callable(guide)
+        for name, guide in (guides or {}).items()
+    ):
+        raise ConfigError(
+            f"guides are {guides!r}; give them by name, such as {{'identity': IdentityGuide(network, data)}}"
+        )
+    return dict(guides or {})
+
+
+def _frozen(network: Any) -> Any:
+    if isinstance(network, type) or not callable(network):
+        raise ConfigError(f"{network!r} cannot guide; give a module or a function of faces (b, 3, h, w)")
+    return network.eval().requires_grad_(False) if isinstance(network, nn.Module) else network
+
+
+def _weight(value: float, name: str) -> float:
+    if not is_number(value) or value < 0:
+        raise ConfigError(f"{name} is {value!r}; it is a finite number from 0 up")
+    return value
+
+
+def _people(data: Any) -> dict[int, Batch]:
+    """Read some pictures of every class, spread evenly."""
+    if not is_dataset(data):
+        raise DataError(
+            "a guide gets to know people from a dataset of items, such as FaceFolder, and these are batches"
+        )
+    members: dict[int, list[int]] = {}
+    for index, label in enumerate(labels_of(data)):
+        members.setdefault(int(label), []).append(index)
+    return {label: _read(data, members[label]) for label in sorted(members)}
+
+
+def _read(data: Any, indices: Sequence[int]) -> Batch:
+    chosen = indices[:: -(-len(indices) // _PICTURES)]
+    items = [data[index] for index in chosen]
+    return default_collate([{key: item[key] for key in ("image", "mask", "label")} for item in items])
+
+
+def _vectors(network: Callable[[Image], Tensor], faces: Image) -> Tensor:
+    found = [network(part) for part in faces.split(_AT_ONCE)]
+    if found[0].ndim != 2 or len(found[0]) != len(faces[:_AT_ONCE]):
+        raise ShapeError(
+            f"the identity network gave {tuple(found[0].shape)} for {len(faces[:_AT_ONCE])} faces; needed is (b, d)"
+        )
+    return torch.cat(found).float()
