@@ -19,7 +19,6 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
-from face_api import FaceApiIdentity, FaceApiPoints, mouth_and_turn
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Subset, default_collate
@@ -27,7 +26,7 @@ from torch.utils.data import Subset, default_collate
 from condswap import CGAN, Bottleneck, ConvDecoder, Decoder, FaceFolder, ToyFaces, Trainer, TrainerConfig, every
 from condswap.data import Augmentation, find_clips
 from condswap.evaluation import evaluate, load_identity
-from condswap.faces import Expression
+from condswap.faces import Expression, FaceApiExpression, FaceApiIdentity
 from condswap.losses import blur_mask, gaussian_blur, masked_mean
 from condswap.pictures import save_grid
 from condswap.roles import Face
@@ -118,7 +117,6 @@ VARIANTS = {
         "trainer": {"discriminator_learning_rate": 1e-3},
     },
     "guided": {"guided": {}},
-    "guided further": {"guided": {"reach": 1.6}},
     "guided to the person": {"guided": {"expression": 0.0}},
     "guided by expression and turn": {"guided": {"identity": 0.0}},
     "crisp, guided": {"guided": {}, "objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
@@ -162,7 +160,7 @@ def build(variant, *, size, classes, seed, augment):
     return model, TrainerConfig(**{"seed": seed, "augmentation": augmentation, **settings})
 
 
-GUIDED = {"identity": 0.1, "reach": 1.1, "expression": 0.1}  # what "guided" in a variant changes
+GUIDED = {"identity": 0.1, "reach": 1.6, "expression": 0.1}  # what "guided" in a variant changes
 
 
 def guides_of(variant, data, folder):
@@ -170,10 +168,9 @@ def guides_of(variant, data, folder):
     if "guided" not in variant:
         return {}
     weights = {**GUIDED, **variant["guided"]}
-    points = FaceApiPoints(folder)
     guides = {
         "identity": IdentityGuide(FaceApiIdentity(folder), data, weight=weights["identity"], reach=weights["reach"]),
-        "expression": AttributeGuide(lambda faces: mouth_and_turn(points(faces)), data, weight=weights["expression"]),
+        "expression": AttributeGuide(FaceApiExpression(folder), data, weight=weights["expression"]),
     }
     return {name: guide for name, guide in guides.items() if guide.weight}
 
@@ -368,7 +365,7 @@ def main() -> None:
         "--landmarks", help="the model of MediaPipe's Face Landmarker, for mouth and turn of real people"
     )
     parser.add_argument(
-        "--guides", help="the folder of the networks of benchmarks/face_api.py, for the guided variants"
+        "--guides", help="package/model of the npm package @vladmandic/face-api, for the guided variants"
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)

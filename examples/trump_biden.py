@@ -10,7 +10,8 @@ in several places: then each is the folder of one person, with the faces in it, 
 The last 15 % of every clip of each person, in the order of the names, are held back: the previews show them, the trainer
 watches their swaps, and the report is on them. From 60 % of the run on a discriminator makes the pictures crisper. On a GPU
 that can, it trains in bfloat16. A run that was stopped goes on when the same command is given again. `--smoke` does all of it
-in a minute on a CPU. On several GPUs: `torchrun --nproc-per-node 2 examples/trump_biden.py ...`, the rest as it is.
+in a minute on a CPU. On several GPUs: `torchrun --nproc-per-node 2 examples/trump_biden.py ...`, the rest as it is. With
+`--guides` two networks look at the swaps from half of the run on; where they come from is in docs/how-to/guides.md.
 
 Memory: a picture of a batch took 35 MiB at 256 pixels and 141 at 512, 96 of them with `recompute`, beside 0.5 GiB. That was
 measured in bfloat16 on a CPU; for a GPU it is an estimate. By it the default batches take about 2 and 5 GiB, so they fit a card
@@ -33,8 +34,10 @@ from torch.utils.data import default_collate
 from condswap import CGAN, FaceFolder, Objective, Trainer, TrainerConfig, every
 from condswap.errors import CondswapError, ConfigError, DataError
 from condswap.evaluation import evaluate, load_identity
+from condswap.faces import FaceApiExpression, FaceApiIdentity
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
+from condswap.training import AttributeGuide, Guide, IdentityGuide
 from condswap.training.distributed import launched
 
 MIB_OF_A_PICTURE = 141 / 512**2  # by pixel, in bfloat16 and without recompute
@@ -59,6 +62,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4, help="processes that read pictures (default: 4)")
     parser.add_argument(
         "--identity", help="an ONNX network that says who is seen, for the report (default: one trained here)"
+    )
+    parser.add_argument(
+        "--guides", type=Path, help="package/model of the npm package @vladmandic/face-api, to guide the second half"
     )
     parser.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
     parser.add_argument("--smoke", action="store_true", help="a tiny run that shows that everything works")
@@ -112,14 +118,26 @@ def grid(model: CGAN, held_back: FaceFolder, path: Path) -> None:
     save_grid(path, rows, mark=mark_of(model))  # it says that a model made it
 
 
-def begin(given: argparse.Namespace, model: CGAN) -> Trainer:
+def guides_of(folder: Path | None, data: FaceFolder) -> dict[str, Guide]:
+    """Make what looks at the swaps: is it the person, does the mouth follow?"""
+    if folder is None:
+        return {}
+    return {
+        "identity": IdentityGuide(FaceApiIdentity(folder), data),
+        "expression": AttributeGuide(FaceApiExpression(folder), data),
+    }
+
+
+def begin(given: argparse.Namespace, model: CGAN, data: FaceFolder) -> Trainer:
     """Make the trainer, or go on with the one that was stopped."""
+    guides = guides_of(given.guides, data)
     cuda = torch.cuda.is_available() and (given.device or "cuda").startswith("cuda")
     mib = given.batch_size / launched() * given.image_size**2 * MIB_OF_A_PICTURE
     config = TrainerConfig(
         batch_size=given.batch_size,
         planned_steps=given.steps,
         adversarial_from=given.steps * 6 // 10,
+        guided_from=given.steps // 2 if guides else 0,
         discriminator_learning_rate=1e-3,
         precision="bfloat16" if cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32",
         recompute=mib > MIB_AT_MOST,
@@ -127,9 +145,11 @@ def begin(given: argparse.Namespace, model: CGAN) -> Trainer:
     )
     state = given.out / "state"
     if not (state / "state.safetensors").exists():
-        return Trainer(model, config, device=given.device)
+        return Trainer(model, config, device=given.device, guides=guides)
     # These two change nothing of what is learned, so they may be others than before.
-    trainer = Trainer.load(state, model, device=given.device, recompute=config.recompute, workers=config.workers)
+    trainer = Trainer.load(
+        state, model, device=given.device, guides=guides, recompute=config.recompute, workers=config.workers
+    )
     if trainer.config != config:
         was = ", ".join(f"{name} {value}" for name, value in trainer.config.summary().items())
         raise ConfigError(f"the run in {given.out} was begun with {was}; go on as it was begun, or give another --out")
@@ -143,7 +163,7 @@ def run(given: argparse.Namespace) -> None:
     torch.manual_seed(0)
     model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck)
     model.objective = Objective.crisp()
-    trainer = begin(given, model)
+    trainer = begin(given, model, train)
     swapper, previews = given.out / "swapper", given.out / "previews"
     previews.mkdir(parents=True, exist_ok=True)
     first = trainer.rank == 0  # of the processes that torchrun started, one writes and speaks

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from dfl_files import face, write
+from face_api_files import write_face_api
 from toy_folder import make_faces
 
-from condswap import CGAN, ConfigError, DataError, Trainer, train
+from condswap import CGAN, ConfigError, DataError, Trainer, TrainerConfig, train
 from condswap.cli import main
 from condswap.pictures import read_picture
 from condswap.provenance import read_mark
@@ -213,3 +215,29 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, capsys):
     assert told.startswith("condswap: ")
     assert "does not exist" in told
     assert told.count("\n") == 1
+
+
+def test_a_guided_run_is_guided_in_its_second_half_and_goes_on(faces, tmp_path, monkeypatch, capsys):
+    package, seen = write_face_api(tmp_path / "package"), []
+    take = Trainer._take
+
+    def noted(trainer, *given, **told):
+        take(trainer, *given, **told)
+        seen.append("g/identity" in trainer.metrics and "g/expression" in trainer.metrics)
+
+    monkeypatch.setattr(Trainer, "_take", noted)
+    # Guides wait for the ramp of the code's adversary, 200 steps.
+    monkeypatch.setattr(train, "TrainerConfig", partial(TrainerConfig, ramp_up=1))
+    guided = ["train", str(faces), *SMALL, "--out", str(tmp_path / "run"), "--guides", str(package)]
+    assert main(guided) == 0
+    assert seen == [False] * 3 + [True] * 3
+    assert main(guided[:-2]) != 0
+    assert "guides from step 3, not 0" in capsys.readouterr().err
+
+
+def test_guides_that_are_not_there_or_have_nobody_to_look_at_are_told_before_the_training(faces, tmp_path):
+    with pytest.raises(DataError, match="npm pack"):
+        train.run(faces, tmp_path / "run", **SETTINGS, guides=tmp_path)
+    with pytest.raises(ConfigError, match="nobody but 'biden'"):
+        train.run(faces, tmp_path / "run", **SETTINGS, guides=tmp_path, classes=["biden"])
+    assert not (tmp_path / "run" / "state").exists()

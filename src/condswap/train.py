@@ -13,11 +13,12 @@ from condswap.data.faces import Faces
 from condswap.data.packed import SUFFIX
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Report, evaluate, load_identity
+from condswap.faces import FaceApiExpression, FaceApiIdentity
 from condswap.files import make_writable_folder, write_atomically
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
 from condswap.progress import say
-from condswap.training import Trainer, TrainerConfig, distributed, every
+from condswap.training import AttributeGuide, Guide, IdentityGuide, Trainer, TrainerConfig, distributed, every
 from condswap.training.earlier import has_state
 from condswap.training.interrupt import held_back as whole
 
@@ -62,6 +63,7 @@ def run(
     recompute: bool = False,
     compile: bool = False,
     workers: int = 0,
+    guides: Path | None = None,
 ) -> Trained | None:
     """Train a swapper on a folder of faces, or go on with one that was stopped in `out`.
 
@@ -84,6 +86,8 @@ def run(
         recompute: keep less in memory, for more time, as `TrainerConfig` does.
         compile: compile the steps, as `TrainerConfig` does.
         workers: processes that read pictures for this one.
+        guides: a folder with the networks of `FaceApiIdentity` and `FaceApiExpression`, which guide the second half; None for
+            no guides.
 
     Raises:
         DataError: the faces cannot be used, or nothing can be written to `out`.
@@ -100,10 +104,13 @@ def run(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = CGAN.default(image_size, classes=data.classes, bottleneck=bottleneck)
+    guiding = None if guides is None else _guides(guides, train)
     state, made = out / "state", _files(out)
     if has_state(state):
-        trainer = Trainer.load(state, model, device=device, recompute=recompute, compile=compile, workers=workers)
-        _refuse_another_run(trainer, steps, batch_size, seed, precision, out)
+        trainer = Trainer.load(
+            state, model, device=device, recompute=recompute, compile=compile, workers=workers, guides=guiding
+        )
+        _refuse_another_run(trainer, steps, batch_size, seed, precision, guides, out)
         if first:
             say(f"going on at step {trainer.step} of {steps}")
     else:
@@ -115,8 +122,9 @@ def run(
             recompute=recompute,
             compile=compile,
             workers=workers,
+            guided_from=0 if guides is None else _guided_from(steps),
         )
-        trainer = Trainer(model, config, device=device)
+        trainer = Trainer(model, config, device=device, guides=guiding)
 
     def keep(trainer: Trainer) -> None:
         if trainer.step == steps:  # all of it is written at the end
@@ -199,7 +207,9 @@ def _keep_at_last(trainer: Trainer, state: Path, out: Path) -> None:
         raise DataError(f"{error}; {left if has_state(state) else 'nothing of this run was kept'}") from error
 
 
-def _refuse_another_run(trainer: Trainer, steps: int, batch_size: int, seed: int, precision: str, out: Path) -> None:
+def _refuse_another_run(
+    trainer: Trainer, steps: int, batch_size: int, seed: int, precision: str, guides: Path | None, out: Path
+) -> None:
     """Refuse to go on with a run under other settings than it was begun with."""
     config = trainer.config
     wanted: dict[str, tuple[object, object]] = {
@@ -207,10 +217,25 @@ def _refuse_another_run(trainer: Trainer, steps: int, batch_size: int, seed: int
         "batch size": (config.batch_size, batch_size),
         "seed": (config.seed, seed),
         "precision": (config.precision, precision),
+        "guides from step": (config.guided_from, 0 if guides is None else _guided_from(steps)),
     }
     told = [f"{name} {was}, not {now}" for name, (was, now) in wanted.items() if was != now]
     if told:
         raise ConfigError(f"the run in {out} was begun with {', '.join(told)}; go on as it was, or give another --out")
+
+
+def _guides(folder: Path, data: Faces) -> dict[str, Guide]:
+    """Make the guides, which get to know the people of the data."""
+    if len(data.classes) < 2:
+        raise ConfigError(f"guides look at swaps, and there is nobody but {data.classes[0]!r}; leave them out")
+    networks = FaceApiIdentity(folder), FaceApiExpression(folder)
+    say("getting to know the people, for the guides")
+    return {"identity": IdentityGuide(networks[0], data), "expression": AttributeGuide(networks[1], data)}
+
+
+def _guided_from(steps: int) -> int:
+    """From half of the run on, when there are swaps to look at."""
+    return max(1, steps // 2)
 
 
 def _tell_left_out(data: FaceFolder | PackedFaces) -> None:

@@ -6,7 +6,7 @@ from tiny_models import OFF, Pictures, differing, quick, state_of, tiny
 from torch import nn
 
 from condswap import CGAN, ConfigError, DataError, ShapeError, ToyFaces, Trainer
-from condswap.training import AttributeGuide, IdentityGuide, Swapped, show
+from condswap.training import AttributeGuide, IdentityGuide, SwapBatch, show
 from condswap.training.guides import guide_step, swap_to_guide
 
 
@@ -25,7 +25,7 @@ def colour(faces):
 
 def swapped(*colours, label, source):
     image = torch.tensor(colours)[:, :, None, None].expand(-1, -1, 16, 16)
-    return Swapped(image, image, torch.ones(len(image), 1, 16, 16), torch.tensor(label), torch.tensor(source))
+    return SwapBatch(image, image, torch.ones(len(image), 1, 16, 16), torch.tensor(label), torch.tensor(source))
 
 
 def test_a_missing_gap_is_what_real_pictures_get_less_what_the_swap_gets():
@@ -42,7 +42,7 @@ def test_whoever_has_enough_of_the_gap_is_not_pushed_further():
     image = torch.full((1, 3, 16, 16), 0.4)
     image[:, 1] = 0.9
     image.requires_grad_()
-    guide(Swapped(image, image, torch.ones(1, 1, 16, 16), torch.tensor([1]), torch.tensor([0]))).sum().backward()
+    guide(SwapBatch(image, image, torch.ones(1, 1, 16, 16), torch.tensor([1]), torch.tensor([0]))).sum().backward()
     assert not image.grad.any()
 
 

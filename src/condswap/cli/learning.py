@@ -72,6 +72,13 @@ def _add_learned(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--batch-size", type=count, default=8, metavar="N", help="pictures a step (default: %(default)s)"
     )
+    group.add_argument(
+        "--guides",
+        type=Path,
+        metavar="FOLDER",
+        help="networks that look at the swaps in the second half of the run, for more likeness and mouths that follow: the "
+        "folder package/model of the npm package @vladmandic/face-api (default: none)",
+    )
     group.add_argument("--seed", type=whole, default=0, metavar="N", help="of everything random (default: %(default)s)")
 
 
@@ -118,6 +125,7 @@ def _train(given: argparse.Namespace) -> Outcome | None:
         recompute=given.recompute,
         compile=given.compile,
         workers=given.workers,
+        guides=given.guides,
     )
     if made is None:
         return None

@@ -3,7 +3,7 @@
 from condswap.training.callbacks import Hook, every
 from condswap.training.config import TrainerConfig
 from condswap.training.ema import average_into
-from condswap.training.guides import AttributeGuide, Guide, IdentityGuide, Swapped
+from condswap.training.guides import AttributeGuide, Guide, IdentityGuide, SwapBatch
 from condswap.training.learning import Learned, learn_class
 from condswap.training.steps import (
     CodeAdversary,
@@ -27,7 +27,7 @@ __all__ = [
     "Learned",
     "Seen",
     "Shown",
-    "Swapped",
+    "SwapBatch",
     "Trainer",
     "TrainerConfig",
     "Watched",

@@ -29,7 +29,7 @@ _MOST_CLASSES = 64  # whose pairs can be pasted into each other in minutes
 _PASTED = 1024  # pictures in all that are pasted, if there are fewer pairs than that
 
 
-class Swapped(NamedTuple):
+class SwapBatch(NamedTuple):
     """Pictures shown as other classes, as a guide gets them.
 
     Attributes:
@@ -47,7 +47,7 @@ class Swapped(NamedTuple):
     source: Label
 
 
-Guide: TypeAlias = Callable[[Swapped], Tensor]
+Guide: TypeAlias = Callable[[SwapBatch], Tensor]
 """Swaps to a penalty for each, (b), weighed already; gradients have to flow through it."""
 
 
@@ -82,7 +82,7 @@ class IdentityGuide(nn.Module):
     goals: Tensor
 
     def __init__(
-        self, network: Callable[[Image], Tensor], data: Any, *, weight: float = 0.2, reach: float = 1.2
+        self, network: Callable[[Image], Tensor], data: Any, *, weight: float = 0.1, reach: float = 1.6
     ) -> None:
         super().__init__()
         self.network, self.weight, self.reach = _frozen(network), _weight(weight, "weight"), _weight(reach, "reach")
@@ -102,7 +102,7 @@ class IdentityGuide(nn.Module):
             self.register_buffer("means", F.normalize(spread, dim=1))
             self.register_buffer("goals", self._goals(people, count))
 
-    def forward(self, swapped: Swapped) -> Tensor:
+    def forward(self, swapped: SwapBatch) -> Tensor:
         """Give the weighed part of the gap that is missing, (b)."""
         goal = self.reach * self.goals[swapped.source, swapped.label]
         gap = self._gap(self.network(swapped.image), label=swapped.label, source=swapped.source)
@@ -164,7 +164,7 @@ class AttributeGuide(nn.Module):
             found = torch.cat([self._measured(one) for one in pictures.split(_AT_ONCE)])
         self.register_buffer("deviations", found.std(0))
 
-    def forward(self, swapped: Swapped) -> Tensor:
+    def forward(self, swapped: SwapBatch) -> Tensor:
         """Give the weighed difference between swap and picture, (b), the mean of the measures."""
         with torch.no_grad():
             wanted = self._measured(swapped.picture)
@@ -178,7 +178,9 @@ class AttributeGuide(nn.Module):
         return torch.stack([one.float() for one in found.values()], dim=1)
 
 
-def swap_to_guide(model: CGAN, batch: Batch, features: Features, *, picks: Tensor, to: Label, source: Label) -> Swapped:
+def swap_to_guide(
+    model: CGAN, batch: Batch, features: Features, *, picks: Tensor, to: Label, source: Label
+) -> SwapBatch:
     """Show some pictures of a batch as other classes, as the model will be used: in evaluation mode.
 
     Args:
@@ -194,10 +196,10 @@ def swap_to_guide(model: CGAN, batch: Batch, features: Features, *, picks: Tenso
         face = model.generator.show(features.detach()[picks], to, source[picks])
     picture, mask = batch["image"][picks], batch["mask"][picks]
     image = torch.lerp(picture, face.image.to(picture.dtype), blur_mask(mask, fraction=_EDGE))
-    return Swapped(image, picture, mask, to, source[picks])
+    return SwapBatch(image, picture, mask, to, source[picks])
 
 
-def guide_step(guides: Mapping[str, Guide], swapped: Swapped, *, count: float) -> tuple[Tensor, Metrics]:
+def guide_step(guides: Mapping[str, Guide], swapped: SwapBatch, *, count: float) -> tuple[Tensor, Metrics]:
     """Score swaps: give the sum of what the guides say of them, and of each, as g/NAME.
 
     Args:
