@@ -34,7 +34,7 @@ class TrainerConfig:
         ramp_up: steps in which the weight of the adversary of the code rises from 0, and before which the encoder sees
             no swaps.
         adversarial_from: the step from which the discriminator takes part.
-        guided_from: the step from which the trainer's guides take part; their weights rise over `ramp_up` steps.
+        guided_from: the step from which the trainer's guides take part, `ramp_up` at least; their weights rise over as many.
         guided: the share of the pictures that the guides look at, shown as another class; each costs what a guide costs.
         augmentation: how the pictures are varied. None takes `Augmentation()`, and none for data that say `filmed_alike`:
             whose classes do not differ in pose and light, such as `ToyFaces`.
@@ -145,6 +145,19 @@ class TrainerConfig:
             return rise
         late = min(1.0, max(0.0, 2 * step / self.planned_steps - 1))
         return rise * round(0.5 + 0.5 * math.cos(math.pi * late), 12)
+
+    def guiding(self, step: int) -> float:
+        """Give the factor of the guides' weights at a step: 0 before they take part, then rising to 1.
+
+        All at once they would move the weights by far more than a step: Adam measures by the gradients of before.
+
+        Example:
+            >>> config = TrainerConfig(guided_from=500, ramp_up=199)
+            >>> config.guiding(499), config.guiding(599), config.guiding(2000)
+            (0.0, 0.5, 1.0)
+        """
+        first = max(self.guided_from, self.ramp_up)
+        return min(1.0, max(0, step + 1 - first) / (self.ramp_up + 1))
 
     def for_data(self, data: object) -> Self:
         """Give the settings with what is left to the data filled in.

@@ -339,7 +339,7 @@ class Trainer:
                     code_weight=torch.tensor(code_weight) if config.compile else code_weight,
                     reconstruction=self.reconstruction,
                 )
-                if self.guides and self.step >= max(config.ramp_up, config.guided_from):
+                if self.guides and config.guiding(self.step):
                     said, more = self._guided(batch, shown, guided, share)
                     loss, found = loss + said, found | more
             metrics |= self._differentiate(live.generator, loss, found, share, clip=config.clip, asked=asked)
@@ -366,7 +366,7 @@ class Trainer:
         order = torch.randperm(pictures, generator=chance)
         count = round((config.back_translation or 0) * pictures)
         turns[order[:count], 0] = torch.randint(1, classes, (count,), generator=chance)
-        if self.guides and self.step >= config.guided_from:
+        if self.guides and config.guiding(self.step):
             count = self._looked_at(pictures)
             # From the other end: of pictures that the encoder sees as they are, where there are enough.
             turns[order[pictures - count :], 1] = torch.randint(1, classes, (count,), generator=chance)
@@ -388,8 +388,7 @@ class Trainer:
         rows = len(turns) if share is None else share.rows
         # Each process speaks for its part of the batch, of which the guides may look at more than their share, or at less.
         loss, found = guide_step(self.guides, swapped, count=self._looked_at(rows) * len(turns) / rows)
-        rise = min(1.0, (self.step + 1 - self.config.guided_from) / (self.config.ramp_up + 1))
-        return rise * loss, found
+        return self.config.guiding(self.step) * loss, found
 
     def _others(self, label: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
         """Give the numbers of the pictures that are to be shown as other classes, and these classes."""
