@@ -117,7 +117,8 @@ VARIANTS = {
         "trainer": {"discriminator_learning_rate": 1e-3},
     },
     "guided": {"guided": {}},
-    "guided to the person": {"guided": {"expression": 0.0}},
+    "guided to the person": {"guided": {"mouth": 0.0, "turn": 0.0}},
+    "guided more by the turn": {"guided": {"turn": 0.2}},
     "guided by expression and turn": {"guided": {"identity": 0.0}},
     "crisp, guided": {"guided": {}, "objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
     "one decoder a person": {"parts": "per person"},
@@ -160,7 +161,7 @@ def build(variant, *, size, classes, seed, augment):
     return model, TrainerConfig(**{"seed": seed, "augmentation": augmentation, **settings})
 
 
-GUIDED = {"identity": 0.1, "reach": 1.6, "expression": 0.1}  # what "guided" in a variant changes
+GUIDED = {"identity": 0.1, "reach": 1.6, "mouth": 0.05, "turn": 0.05}  # what "guided" in a variant changes
 
 
 def guides_of(variant, data, folder):
@@ -168,11 +169,13 @@ def guides_of(variant, data, folder):
     if "guided" not in variant:
         return {}
     weights = {**GUIDED, **variant["guided"]}
+    kept = {name: weights[name] for name in ("mouth", "turn")}
     guides = {
         "identity": IdentityGuide(FaceApiIdentity(folder), data, weight=weights["identity"], reach=weights["reach"]),
-        "expression": AttributeGuide(FaceApiExpression(folder), data, weight=weights["expression"]),
+        "expression": AttributeGuide(FaceApiExpression(folder), data, weight=kept),
     }
-    return {name: guide for name, guide in guides.items() if guide.weight}
+    asked = {"identity": weights["identity"], "expression": sum(kept.values())}
+    return {name: guides[name] for name in guides if asked[name]}
 
 
 class Halfway(Exception):

@@ -69,8 +69,12 @@ def test_a_measure_is_compared_with_the_picture_in_units_of_its_spread():
     assert guide.deviations.tolist() == pytest.approx([(0.16 / 3) ** 0.5, (0.25 / 3) ** 0.5])
     given = swapped((0.5, 0.0, 0.25), label=[1], source=[0])
     picture = given.image - torch.tensor([0.1, 0.0, 0.05])[:, None, None]
-    wanted = 0.3 * (0.1 / (0.16 / 3) ** 0.5 + 0.05 / (0.25 / 3) ** 0.5) / 2
-    assert guide(given._replace(picture=picture)).item() == pytest.approx(wanted, rel=1e-4)
+    red, blue = 0.1 / (0.16 / 3) ** 0.5, 0.05 / (0.25 / 3) ** 0.5
+    assert guide(given._replace(picture=picture)).item() == pytest.approx(0.3 * (red + blue), rel=1e-4)
+    guide = AttributeGuide(measure, data, weight={"blue": 2.0, "red": 1.0})
+    assert guide(given._replace(picture=picture)).item() == pytest.approx(red + 2 * blue, rel=1e-4)
+    with pytest.raises(ConfigError, match="given of blue, and what is measured is red, blue"):
+        AttributeGuide(measure, data, weight={"blue": 2.0})
 
 
 def test_a_network_is_not_trained_and_is_in_evaluation_mode():
@@ -163,7 +167,7 @@ def test_what_cannot_guide_is_refused(guides):
 
 def test_what_guides_cannot_use_is_refused_in_words():
     for wrong in (-1, float("nan"), "much"):
-        with pytest.raises(ConfigError, match="weight is"):
+        with pytest.raises(ConfigError, match="weight"):
             IdentityGuide(colour, Plain(), weight=wrong)
     with pytest.raises(ConfigError, match="cannot guide"):
         AttributeGuide(nn.Identity, Plain())

@@ -140,10 +140,10 @@ class AttributeGuide(nn.Module):
             the lips; gradients have to flow through it.
         data: a dataset of items, the pictures that are trained on; each measure counts in units of its standard
             deviation there.
-        weight: of one such unit in one measure.
+        weight: of one such unit, in every measure or by name.
 
     Raises:
-        ConfigError: the weight is no number from 0 up.
+        ConfigError: a weight is no number from 0 up, or the weights are of other measures.
         DataError: the data are no dataset.
         ShapeError: what is measured is something else.
 
@@ -155,27 +155,42 @@ class AttributeGuide(nn.Module):
     """
 
     deviations: Tensor
+    weights: Tensor
 
-    def __init__(self, measure: Callable[[Image], Mapping[str, Tensor]], data: Any, *, weight: float = 0.1) -> None:
+    def __init__(
+        self,
+        measure: Callable[[Image], Mapping[str, Tensor]],
+        data: Any,
+        *,
+        weight: float | Mapping[str, float] = 0.05,
+    ) -> None:
         super().__init__()
-        self.measure, self.weight = _frozen(measure), _weight(weight, "weight")
+        self.measure = _frozen(measure)
         pictures = torch.cat([batch["image"] for batch in _people(data).values()])
         with torch.no_grad():
+            names = list(self._named(pictures[:1]))
             found = torch.cat([self._measured(one) for one in pictures.split(_AT_ONCE)])
+        weights = weight if isinstance(weight, Mapping) else dict.fromkeys(names, weight)
+        if set(weights) != set(names):
+            raise ConfigError(f"weights are given of {', '.join(weights)}, and what is measured is {', '.join(names)}")
+        self.register_buffer("weights", torch.tensor([_weight(weights[name], f"weight of {name}") for name in names]))
         self.register_buffer("deviations", found.std(0))
 
-    def forward(self, swapped: SwapBatch) -> Tensor:
-        """Give the weighed difference between swap and picture, (b), the mean of the measures."""
+    def forward(self, swaps: SwapBatch) -> Tensor:
+        """Give the weighed difference between swap and picture, (b), the sum of the measures."""
         with torch.no_grad():
-            wanted = self._measured(swapped.picture)
-        off = (self._measured(swapped.image) - wanted).abs() / self.deviations.clamp_min(1e-8)
-        return self.weight * off.mean(1)
+            wanted = self._measured(swaps.picture)
+        off = (self._measured(swaps.image) - wanted).abs() / self.deviations.clamp_min(1e-8)
+        return (off * self.weights).sum(1)
 
-    def _measured(self, faces: Image) -> Tensor:
+    def _named(self, faces: Image) -> Mapping[str, Tensor]:
         found = self.measure(faces)
         if not isinstance(found, Mapping) or any(one.shape != (len(faces),) for one in found.values()):
             raise ShapeError(f"a measure of {len(faces)} faces is a mapping of names to tensors ({len(faces)},)")
-        return torch.stack([one.float() for one in found.values()], dim=1)
+        return found
+
+    def _measured(self, faces: Image) -> Tensor:
+        return torch.stack([one.float() for one in self._named(faces).values()], dim=1)
 
 
 def swap_to_guide(
