@@ -134,6 +134,7 @@ def test_guides_take_part_from_their_step_on_and_pull_the_swaps():
     guided, seen = trained(60, {"bright": lambda swaps: 5 * bright(swaps)}, guided_from=5, guided=0.5, **fast)
     assert [one is None for one in seen[:7]] == [True] * 5 + [False] * 2
     free, _ = trained(60, **fast)
+    assert guided.history["guided by"] == "bright" and "guided by" not in free.history
     ours, theirs = (
         one.swap(data.images[:6], "bob", source="anna", mask=data.masks[:6]).mean() for one in (guided, free)
     )

@@ -458,7 +458,9 @@ class Trainer:
 
     def _remember(self) -> None:
         """Note in the model how it was trained, and what came of it."""
-        self.model.history = {"steps": self.step, **self.config.summary(), **figures(self.watched)}
+        # Whoever reads the report has to know by what else than the pictures the swaps were made to please.
+        guided = {"guided by": ", ".join(self.guides)} if self.guides and self.config.guiding(self.step) else {}
+        self.model.history = {"steps": self.step, **self.config.summary(), **guided, **figures(self.watched)}
 
     @property
     def _modules(self) -> dict[str, nn.Module | None]:
