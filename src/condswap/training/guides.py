@@ -6,6 +6,7 @@ another network.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -92,38 +93,33 @@ class IdentityGuide(nn.Module):
             raise ConfigError(
                 f"an identity guide is for 2 to {_MOST_CLASSES} classes, and the data have {len(people)}; leave it out"
             )
+        count = max(max(people) + 1, len(getattr(data, "classes", ())))
         with torch.no_grad():
             vectors = {label: _vectors(self.network, batch["image"]) for label, batch in people.items()}
-            means = torch.stack([one.mean(0) for one in vectors.values()])
-            count = max(max(people) + 1, len(getattr(data, "classes", ())))
-            places = torch.tensor(list(people), device=means.device)
-            self.register_buffer("center", means.mean(0))
-            spread = means.new_zeros(count, means.shape[1])
-            spread[places] = torch.stack([self._unit(one).mean(0) for one in vectors.values()])
-            self.register_buffer("means", F.normalize(spread, dim=1))
+            self.register_buffer("center", torch.stack([one.mean(0) for one in vectors.values()]).mean(0))
+            means = self.center.new_zeros(count, len(self.center))
+            for label, one in vectors.items():
+                means[label] = F.normalize(self._unit(one).mean(0), dim=0)
+            self.register_buffer("means", means)
             self.register_buffer("goals", self._goals(people, count))
 
-    def forward(self, swapped: SwapBatch) -> Tensor:
+    def forward(self, swaps: SwapBatch) -> Tensor:
         """Give the weighed part of the gap that is missing, (b)."""
-        goal = self.reach * self.goals[swapped.source, swapped.label]
-        gap = self._gap(self.network(swapped.image), label=swapped.label, source=swapped.source)
+        goal = self.reach * self.goals[swaps.source, swaps.label]
+        gap = self._gap(self.network(swaps.image), label=swaps.label, source=swaps.source)
         return self.weight * F.relu(goal - gap)
 
     def _goals(self, people: Mapping[int, Batch], count: int) -> Tensor:
         """Measure the gap of real pictures of one class in those of another: [source, label]."""
         goals = self.means.new_zeros(count, count)
         each = max(2, min(_AT_ONCE, _PASTED // (len(people) * (len(people) - 1))))
-        for source, seen in people.items():
-            for label, shown in people.items():
-                if label == source:
-                    continue
-                picture, mask = (seen[key][:: max(1, len(seen["image"]) // each)][:each] for key in ("image", "mask"))
-                other = shown["image"][
-                    torch.arange(len(picture)) * 7 % len(shown["image"])
-                ]  # not the frame of that time
-                pasted = torch.lerp(picture, other, blur_mask(mask, fraction=_EDGE))
-                gap = self._gap(_vectors(self.network, pasted), label=label, source=source)
-                goals[source, label] = gap.mean()
+        for source, label in permutations(people, 2):
+            picture, mask = (people[source][key] for key in ("image", "mask"))
+            picture, mask = (one[:: max(1, len(picture) // each)][:each] for one in (picture, mask))
+            faces = people[label]["image"]
+            other = faces[torch.arange(len(picture)) * 7 % len(faces)]  # of any time, as poses do not go together
+            pasted = torch.lerp(picture, other, blur_mask(mask, fraction=_EDGE))
+            goals[source, label] = self._gap(_vectors(self.network, pasted), label=label, source=source).mean()
         return goals
 
     def _gap(self, vectors: Tensor, *, label: Label | int, source: Label | int) -> Tensor:
@@ -215,24 +211,24 @@ def swap_to_guide(
     return SwapBatch(image, picture, mask, to, source[picks])
 
 
-def guide_step(guides: Mapping[str, Guide], swapped: SwapBatch, *, count: float) -> tuple[Tensor, Metrics]:
+def guide_step(guides: Mapping[str, Guide], swaps: SwapBatch, *, count: float) -> tuple[Tensor, Metrics]:
     """Score swaps: give the sum of what the guides say of them, and of each, as g/NAME.
 
     Args:
         guides: by name.
-        swapped: there may be none.
+        swaps: there may be none.
         count: by which each sum is divided, to make it a mean.
 
     Raises:
         ShapeError: a guide gave something else than a penalty for each swap.
     """
-    loss, metrics = swapped.image.new_zeros(()), {}
+    loss, metrics = swaps.image.new_zeros(()), {}
     for name, guide in guides.items():
-        penalty = guide(swapped) if len(swapped.image) else swapped.image.new_zeros(0)
-        if not isinstance(penalty, Tensor) or penalty.shape != (len(swapped.image),):
+        penalty = guide(swaps) if len(swaps.image) else swaps.image.new_zeros(0)
+        if not isinstance(penalty, Tensor) or penalty.shape != (len(swaps.image),):
             came = tuple(penalty.shape) if isinstance(penalty, Tensor) else type(penalty).__name__
             raise ShapeError(
-                f"the guide {name!r} gave {came} for {len(swapped.image)} swaps; needed is one number each, (b)"
+                f"the guide {name!r} gave {came} for {len(swaps.image)} swaps; needed is one number each, (b)"
             )
         term = penalty.float().sum() / count
         loss, metrics[f"g/{name}"] = loss + term, term.detach()

@@ -384,10 +384,10 @@ class Trainer:
     def _guided(self, batch: Batch, shown: Shown, turns: Tensor, share: Share | None) -> tuple[Tensor, Metrics]:
         """Let the guides look at some of the pictures, shown as other classes."""
         picks, to = self._others(shown.source, turns)
-        swapped = swap_to_guide(self._live, batch, shown.features, picks=picks, to=to, source=shown.source)
+        swaps = swap_to_guide(self._live, batch, shown.features, picks=picks, to=to, source=shown.source)
         rows = len(turns) if share is None else share.rows
         # Each process speaks for its part of the batch, of which the guides may look at more than their share, or at less.
-        loss, found = guide_step(self.guides, swapped, count=self._looked_at(rows) * len(turns) / rows)
+        loss, found = guide_step(self.guides, swaps, count=self._looked_at(rows) * len(turns) / rows)
         return self.config.guiding(self.step) * loss, found
 
     def _others(self, label: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
