@@ -128,9 +128,8 @@ def guides_of(folder: Path | None, data: FaceFolder) -> dict[str, Guide]:
     }
 
 
-def begin(given: argparse.Namespace, model: CGAN, data: FaceFolder) -> Trainer:
+def begin(given: argparse.Namespace, model: CGAN, guides: dict[str, Guide] | None = None) -> Trainer:
     """Make the trainer, or go on with the one that was stopped."""
-    guides = guides_of(given.guides, data)
     cuda = torch.cuda.is_available() and (given.device or "cuda").startswith("cuda")
     mib = given.batch_size / launched() * given.image_size**2 * MIB_OF_A_PICTURE
     config = TrainerConfig(
@@ -163,7 +162,7 @@ def run(given: argparse.Namespace) -> None:
     torch.manual_seed(0)
     model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck)
     model.objective = Objective.crisp()
-    trainer = begin(given, model, train)
+    trainer = begin(given, model, guides_of(given.guides, train))
     swapper, previews = given.out / "swapper", given.out / "previews"
     previews.mkdir(parents=True, exist_ok=True)
     first = trainer.rank == 0  # of the processes that torchrun started, one writes and speaks

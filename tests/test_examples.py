@@ -148,6 +148,9 @@ def test_the_reference_script_goes_on_with_the_run_that_it_finds_and_with_no_oth
     data = ToyFaces(2, image_size=32, length=8)
     trainer = script.begin(given, CGAN.default(32, classes=data.classes))
     assert trainer.step == 0 and trainer.config.planned_steps == 100 and not trainer.config.recompute
+    guides = {"any": lambda swaps: swaps.image.mean((1, 2, 3))}
+    guided = script.begin(given, CGAN.default(32, classes=data.classes), guides)
+    assert (trainer.config.guided_from, guided.config.guided_from) == (0, 50) and guided.guides == guides
     trainer.fit(data, 2)
     trainer.save(tmp_path / "state")
     assert script.begin(given, CGAN.default(32, classes=data.classes)).step == 2
