@@ -170,12 +170,13 @@ def guides_of(variant, data, folder):
         return {}
     weights = {**GUIDED, **variant["guided"]}
     kept = {name: weights[name] for name in ("mouth", "turn")}
-    guides = {
-        "identity": IdentityGuide(FaceApiIdentity(folder), data, weight=weights["identity"], reach=weights["reach"]),
-        "expression": AttributeGuide(FaceApiExpression(folder), data, weight=kept),
-    }
-    asked = {"identity": weights["identity"], "expression": sum(kept.values())}
-    return {name: guides[name] for name in guides if asked[name]}
+    guides = {}
+    if weights["identity"]:
+        network = FaceApiIdentity(folder)
+        guides["identity"] = IdentityGuide(network, data, weight=weights["identity"], reach=weights["reach"])
+    if any(kept.values()):
+        guides["expression"] = AttributeGuide(FaceApiExpression(folder), data, weight=kept)
+    return guides
 
 
 class Halfway(Exception):

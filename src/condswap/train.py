@@ -105,12 +105,13 @@ def run(
         torch.default_generator.manual_seed(seed)
         model = CGAN.default(image_size, classes=data.classes, bottleneck=bottleneck)
     guiding = None if guides is None else _guides(guides, train)
+    guided_from = 0 if guides is None else max(1, steps // 2)  # when there are swaps to look at
     state, made = out / "state", _files(out)
     if has_state(state):
         trainer = Trainer.load(
             state, model, device=device, recompute=recompute, compile=compile, workers=workers, guides=guiding
         )
-        _refuse_another_run(trainer, steps, batch_size, seed, precision, guides, out)
+        _refuse_another_run(trainer, steps, batch_size, seed, precision, guided_from, out)
         if first:
             say(f"going on at step {trainer.step} of {steps}")
     else:
@@ -122,7 +123,7 @@ def run(
             recompute=recompute,
             compile=compile,
             workers=workers,
-            guided_from=0 if guides is None else _guided_from(steps),
+            guided_from=guided_from,
         )
         trainer = Trainer(model, config, device=device, guides=guiding)
 
@@ -208,7 +209,7 @@ def _keep_at_last(trainer: Trainer, state: Path, out: Path) -> None:
 
 
 def _refuse_another_run(
-    trainer: Trainer, steps: int, batch_size: int, seed: int, precision: str, guides: Path | None, out: Path
+    trainer: Trainer, steps: int, batch_size: int, seed: int, precision: str, guided_from: int, out: Path
 ) -> None:
     """Refuse to go on with a run under other settings than it was begun with."""
     config = trainer.config
@@ -217,7 +218,7 @@ def _refuse_another_run(
         "batch size": (config.batch_size, batch_size),
         "seed": (config.seed, seed),
         "precision": (config.precision, precision),
-        "guides from step": (config.guided_from, 0 if guides is None else _guided_from(steps)),
+        "guides from step": (config.guided_from, guided_from),
     }
     told = [f"{name} {was}, not {now}" for name, (was, now) in wanted.items() if was != now]
     if told:
@@ -231,11 +232,6 @@ def _guides(folder: Path, data: Faces) -> dict[str, Guide]:
     networks = FaceApiIdentity(folder), FaceApiExpression(folder)
     say("getting to know the people, for the guides")
     return {"identity": IdentityGuide(networks[0], data), "expression": AttributeGuide(networks[1], data)}
-
-
-def _guided_from(steps: int) -> int:
-    """From half of the run on, when there are swaps to look at."""
-    return max(1, steps // 2)
 
 
 def _tell_left_out(data: FaceFolder | PackedFaces) -> None:

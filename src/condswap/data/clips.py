@@ -86,17 +86,26 @@ class Changes:
         return (shown - last).abs().mean().item()
 
 
+def by_class(labels: Sequence[int]) -> dict[int, list[int]]:
+    """Give the pictures of each class, in their order, the classes by their numbers.
+
+    >>> by_class([1, 0, 1])
+    {0: [1], 1: [0, 2]}
+    """
+    members: dict[int, list[int]] = {}
+    for index, label in enumerate(labels):
+        members.setdefault(int(label), []).append(index)
+    return dict(sorted(members.items()))
+
+
 def join_stretches(labels: Sequence[int], steps: Sequence[float], *, cut: float, least: int) -> list[Clip]:
     """Give the clips of pictures of which the classes, and the steps from the one before in the class, are known."""
     if isinstance(cut, bool) or not isinstance(cut, int | float) or not 0 < cut < 1:
         raise ConfigError(f"cut={cut!r} is not a number between 0 and 1")
     if isinstance(least, bool) or not isinstance(least, int) or least < 1:
         raise ConfigError(f"least={least!r} is not a whole number from 1 on")
-    members: dict[int, list[int]] = {}
-    for index, label in enumerate(labels):
-        members.setdefault(label, []).append(index)
     clips = []
-    for label, indices in sorted(members.items()):
+    for label, indices in by_class(labels).items():
         starts = [place for place, index in enumerate(indices) if place == 0 or steps[index] > cut]
         stretches = [indices[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
         clips += [Clip(label, tuple(one)) for one in _without_short(stretches, steps, least=least)]

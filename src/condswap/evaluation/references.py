@@ -10,10 +10,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-from condswap.losses import blur_mask
+from condswap.losses import masked
 from condswap.types import Image, Label, Mask
-
-_SOFT = 0.04  # of the height: how far the edge of a composite is blurred
 
 
 class References(NamedTuple):
@@ -73,7 +71,7 @@ def pasted(picture: Image, face: Image, mask: Mask) -> Image:
         (0.0, 1.0)
     """
     size = (picture.shape[2], picture.shape[3])
-    return torch.lerp(picture, resized(face.to(picture), size), blur_mask(mask, fraction=_SOFT).to(picture))
+    return masked.pasted(picture, resized(face.to(picture), size), mask)
 
 
 def resized(image: Image, size: tuple[int, int]) -> Image:

@@ -32,6 +32,20 @@ def masked_mean(pixel_map: Tensor, mask: Mask) -> Tensor:
     return (total / area).mean()
 
 
+def pasted(picture: Image, face: Image, mask: Mask) -> Image:
+    """Put a face into a picture of its size, inside the picture's own mask, whose edge is softened by 4 % of the height.
+
+    This is the composite that identity networks and guides are shown.
+
+    >>> mask = torch.zeros(1, 1, 32, 32)
+    >>> mask[..., 16:] = 1.0
+    >>> made = pasted(torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32), mask)
+    >>> made[0, 0, 0, 0].item(), made[0, 0, 0, 31].item()
+    (0.0, 1.0)
+    """
+    return torch.lerp(picture, face.to(picture), blur_mask(mask, fraction=0.04).to(picture))
+
+
 class MaskedLoss(nn.Module):
     """A pixel loss averaged over each picture's mask; the twin of `masked_mean`.
 

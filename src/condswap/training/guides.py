@@ -16,14 +16,14 @@ from torch.utils.data import default_collate
 
 from condswap.cgan import CGAN
 from condswap.component import is_number
+from condswap.data.clips import by_class
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.generator import evaluating
-from condswap.losses import blur_mask
+from condswap.losses.masked import pasted
 from condswap.training.loader import is_dataset, labels_of
 from condswap.training.steps import Metrics
 from condswap.types import Batch, Features, Image, Label, Mask
 
-_EDGE = 0.04  # sigma of the soft edge between a swap and its picture, as a share of the height
 _AT_ONCE = 32  # pictures that a network gets at once
 _PICTURES = 96  # of a class, that it is known by
 _MOST_CLASSES = 64  # whose pairs can be pasted into each other in minutes
@@ -118,8 +118,8 @@ class IdentityGuide(nn.Module):
             picture, mask = (one[:: max(1, len(picture) // each)][:each] for one in (picture, mask))
             faces = people[label]["image"]
             other = faces[torch.arange(len(picture)) * 7 % len(faces)]  # of any time, as poses do not go together
-            pasted = torch.lerp(picture, other, blur_mask(mask, fraction=_EDGE))
-            goals[source, label] = self._gap(_vectors(self.network, pasted), label=label, source=source).mean()
+            vectors = _vectors(self.network, pasted(picture, other, mask))
+            goals[source, label] = self._gap(vectors, label=label, source=source).mean()
         return goals
 
     def _gap(self, vectors: Tensor, *, label: Label | int, source: Label | int) -> Tensor:
@@ -207,8 +207,7 @@ def swap_to_guide(
     with evaluating(model.generator):
         face = model.generator.show(features.detach()[picks], to, source[picks])
     picture, mask = batch["image"][picks], batch["mask"][picks]
-    image = torch.lerp(picture, face.image.to(picture.dtype), blur_mask(mask, fraction=_EDGE))
-    return SwapBatch(image, picture, mask, to, source[picks])
+    return SwapBatch(pasted(picture, face.image, mask), picture, mask, to, source[picks])
 
 
 def guide_step(guides: Mapping[str, Guide], swaps: SwapBatch, *, count: float) -> tuple[Tensor, Metrics]:
@@ -269,10 +268,7 @@ def _people(data: Any) -> dict[int, Batch]:
         raise DataError(
             "a guide gets to know people from a dataset of items, such as FaceFolder, and these are batches"
         )
-    members: dict[int, list[int]] = {}
-    for index, label in enumerate(labels_of(data)):
-        members.setdefault(int(label), []).append(index)
-    return {label: _read(data, members[label]) for label in sorted(members)}
+    return {label: _read(data, indices) for label, indices in by_class(labels_of(data)).items()}
 
 
 def _read(data: Any, indices: Sequence[int]) -> Batch:

@@ -339,7 +339,7 @@ class Trainer:
                     code_weight=torch.tensor(code_weight) if config.compile else code_weight,
                     reconstruction=self.reconstruction,
                 )
-                if self.guides and config.guiding(self.step):
+                if self._guiding:
                     said, more = self._guided(batch, shown, guided, share)
                     loss, found = loss + said, found | more
             metrics |= self._differentiate(live.generator, loss, found, share, clip=config.clip, asked=asked)
@@ -366,11 +366,16 @@ class Trainer:
         order = torch.randperm(pictures, generator=chance)
         count = round((config.back_translation or 0) * pictures)
         turns[order[:count], 0] = torch.randint(1, classes, (count,), generator=chance)
-        if self.guides and config.guiding(self.step):
+        if self._guiding:
             count = self._looked_at(pictures)
             # From the other end: of pictures that the encoder sees as they are, where there are enough.
             turns[order[pictures - count :], 1] = torch.randint(1, classes, (count,), generator=chance)
         return turns
+
+    @property
+    def _guiding(self) -> float:
+        """The factor of the guides' weights at this step; 0 where none takes part."""
+        return self.config.guiding(self.step) if self.guides else 0.0
 
     def _looked_at(self, pictures: int) -> int:
         """Give how many pictures of a batch the guides look at."""
@@ -388,7 +393,7 @@ class Trainer:
         rows = len(turns) if share is None else share.rows
         # Each process speaks for its part of the batch, of which the guides may look at more than their share, or at less.
         loss, found = guide_step(self.guides, swaps, count=self._looked_at(rows) * len(turns) / rows)
-        return self.config.guiding(self.step) * loss, found
+        return self._guiding * loss, found
 
     def _others(self, label: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
         """Give the numbers of the pictures that are to be shown as other classes, and these classes."""
@@ -459,7 +464,7 @@ class Trainer:
     def _remember(self) -> None:
         """Note in the model how it was trained, and what came of it."""
         # Whoever reads the report has to know by what else than the pictures the swaps were made to please.
-        guided = {"guided by": ", ".join(self.guides)} if self.guides and self.config.guiding(self.step) else {}
+        guided = {"guided by": ", ".join(self.guides)} if self._guiding else {}
         self.model.history = {"steps": self.step, **self.config.summary(), **guided, **figures(self.watched)}
 
     @property

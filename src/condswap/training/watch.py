@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from torch.utils.data import default_collate
 
 from condswap.cgan import CGAN
+from condswap.data.clips import by_class
 from condswap.errors import DataError, ShapeError
-from condswap.losses import blur_mask
+from condswap.losses.masked import pasted
 from condswap.sensitivity import Both, label_changes, mean_faces, moved, moved_to_mean, people_differ, show_both
 from condswap.training.checks import check_batch, check_classes
 from condswap.training.loader import is_dataset, labels_of
@@ -171,10 +172,7 @@ class Watch:
 
 def _spread(labels: Sequence[int]) -> list[int]:
     """Choose pictures that are spread over each class, of each as many: neighbours are often all but the same."""
-    members: dict[int, list[int]] = {}
-    for index, label in enumerate(labels):
-        members.setdefault(int(label), []).append(index)
-    rows = [members[label] for label in sorted(members)[:_CLASSES]]
+    rows = list(by_class(labels).values())[:_CLASSES]
     each = [min(len(row), _PICTURES // len(rows)) for row in rows]
     return [row[place * len(row) // count] for row, count in zip(rows, each, strict=True) for place in range(count)]
 
@@ -207,7 +205,7 @@ def _truth(data: Any, chosen: Sequence[int], to: Tensor, *, classes: Sequence[st
 
 def _gap(identity: Identity, image: Image, label: Tensor, mask: Mask, both: Both) -> float | None:
     """Compare the swaps in their pictures with the mean vectors of the two classes."""
-    shown = torch.lerp(image, both.swap, blur_mask(mask, fraction=0.04))
+    shown = pasted(image, both.swap, mask)
     real, made = (F.normalize(identity(faces).float().to(label.device), dim=1) for faces in (image, shown))
     means = {one: F.normalize(real[label == one].mean(0), dim=0) for one in sorted(set(label.tolist()))}
     found = [
