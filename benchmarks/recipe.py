@@ -27,7 +27,8 @@ from condswap import CGAN, Bottleneck, ConvDecoder, Decoder, FaceFolder, ToyFace
 from condswap.data import Augmentation, find_clips
 from condswap.evaluation import evaluate, load_identity
 from condswap.faces import Expression, FaceApiExpression, FaceApiIdentity
-from condswap.losses import blur_mask, gaussian_blur, masked_mean
+from condswap.losses import gaussian_blur, masked_mean
+from condswap.losses.masked import pasted
 from condswap.pictures import save_grid
 from condswap.roles import Face
 from condswap.training import AttributeGuide, IdentityGuide
@@ -75,6 +76,8 @@ class DecoderPerPerson(Decoder):
 # What a variant changes: arguments of a part by its role, and fields of the Objective, of the Augmentation and of the trainer's
 # settings; "late": the share of the run after which the discriminator begins.
 CRISP = {"adversarial": 0.03, "adversarial_loss": "hinge"}
+GUIDED = {"guided": {}, "bottleneck": {"noise": 0.15}}
+WEIGHTS = {"identity": 0.1, "reach": 1.2, "mouth": 0.05, "turn": 0.05}  # of the guides, which "guided" changes
 VARIANTS = {
     "default": {},
     "code not normalised": {"bottleneck": {"normalisation": "none"}},
@@ -116,11 +119,15 @@ VARIANTS = {
         "late": 0.6,
         "trainer": {"discriminator_learning_rate": 1e-3},
     },
-    "guided": {"guided": {}},
-    "guided to the person": {"guided": {"mouth": 0.0, "turn": 0.0}},
-    "guided more by the turn": {"guided": {"turn": 0.2}},
-    "guided by expression and turn": {"guided": {"identity": 0.0}},
-    "crisp, guided": {"guided": {}, "objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
+    "guided": GUIDED,
+    "guided to the person": GUIDED | {"guided": {"mouth": 0.0, "turn": 0.0}},
+    "guided by expression and turn": GUIDED | {"guided": {"identity": 0.0}},
+    "guided more by the mouth": GUIDED | {"guided": {"mouth": 0.1}},
+    "guided a tenth further": GUIDED | {"guided": {"reach": 1.3}},
+    "guided, noise of 0.3": GUIDED | {"bottleneck": {}},
+    "guided, no noise": GUIDED | {"bottleneck": {"noise": 0.0}},
+    "guided, half of the pictures": GUIDED | {"trainer": {"guided": 0.5}},
+    "crisp, guided": GUIDED | {"objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
     "one decoder a person": {"parts": "per person"},
     "one decoder a person, warp": {"parts": "per person", "augmentation": {"warp": 0.06}},
     "paper, MLP": {"paper": "mlp", "rate": 5e-4},
@@ -161,14 +168,11 @@ def build(variant, *, size, classes, seed, augment):
     return model, TrainerConfig(**{"seed": seed, "augmentation": augmentation, **settings})
 
 
-GUIDED = {"identity": 0.1, "reach": 1.6, "mouth": 0.05, "turn": 0.05}  # what "guided" in a variant changes
-
-
 def guides_of(variant, data, folder):
     """Make the guides of a variant, from the networks in a folder."""
     if "guided" not in variant:
         return {}
-    weights = {**GUIDED, **variant["guided"]}
+    weights = WEIGHTS | variant["guided"]
     kept = {name: weights[name] for name in ("mouth", "turn")}
     guides = {}
     if weights["identity"]:
@@ -325,32 +329,39 @@ def turns(model, data, landmarks):
     """Give the mean error of the turn of the raw swap, beside those of the picture itself and of a random frame of the target.
 
     The outline of a swap that was pasted is the picture's own and tells the turn of the head, so here the face is alone. The
-    landmarks of a face alone differ from those of the whole picture, also where it is the picture's own face.
+    landmarks of a face alone differ from those of the whole picture, also where it is the picture's own face, and not alike
+    for a face and its mirror image: so the errors are given twice, as seen, and as the mean of what is seen in both.
     """
 
-    def alone(face, mask):
-        return torch.lerp(torch.full_like(face, 0.5), face, blur_mask(mask, fraction=0.04))
+    def seen(faces):
+        """The turn as it is seen, and with that of the mirror image."""
+        one = landmarks(faces)["yaw"]
+        return torch.stack([one, (one - landmarks(faces.flip(3))["yaw"]) / 2])
 
-    errors, own, random = [], [], []
+    def alone(face, mask):
+        return pasted(torch.full_like(face, 0.5), face, mask)
+
+    errors = {"raw yaw error": [], "the picture's own": [], "a random frame's": []}
     for start in range(0, len(data), 32):
         batch = default_collate([data[index] for index in range(start, min(start + 32, len(data)))])
         image, mask, source = batch["image"], batch["mask"], batch["label"]
         small, small_mask = (F.interpolate(one, size=model.image_shape[1:], mode="area") for one in (image, mask))
-        true = landmarks(image)["yaw"]
-        own.append((landmarks(alone(image, mask))["yaw"] - true).abs())
+        true = seen(image)
+        errors["the picture's own"].append((seen(alone(image, mask)) - true).abs())
         for shift in range(1, len(data.classes)):
             to = (source + shift) % len(data.classes)
             face = model.generator(small, to, source, small_mask).image
             face = F.interpolate(face, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
-            errors.append((landmarks(alone(face, mask))["yaw"] - true).abs())
+            errors["raw yaw error"].append((seen(alone(face, mask)) - true).abs())
             others = [[index for index, one in enumerate(data.labels) if one == label] for label in to.tolist()]
             picks = [indices[(start + 37 * place) % len(indices)] for place, indices in enumerate(others)]
-            random.append((landmarks(torch.stack([data[pick]["image"] for pick in picks]))["yaw"] - true).abs())
-    return {
-        "raw yaw error": float(torch.cat(errors).nanmean()),
-        "the picture's own": float(torch.cat(own).nanmean()),
-        "a random frame's": float(torch.cat(random).nanmean()),
-    }
+            random = torch.stack([data[pick]["image"] for pick in picks])
+            errors["a random frame's"].append((seen(random) - true).abs())
+    found = {}
+    for name, parts in errors.items():
+        plain, both = torch.cat(parts, dim=1).nanmean(1).tolist()
+        found |= {name: plain, f"{name}, both views": both}
+    return found
 
 
 def main() -> None:

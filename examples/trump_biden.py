@@ -160,9 +160,11 @@ def run(given: argparse.Namespace) -> None:
     load_identity(given.identity)  # a wrong one is found out before the training, not after it
     train, held_back = read(given.faces, given.classes, given.image_size).split(held_back=0.15)
     torch.manual_seed(0)
-    model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck)
+    guides = guides_of(given.guides, train)
+    noise = 0.15 if guides else 0.3  # against leaks, as guides are
+    model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck, noise=noise)
     model.objective = Objective.crisp()
-    trainer = begin(given, model, guides_of(given.guides, train))
+    trainer = begin(given, model, guides)
     swapper, previews = given.out / "swapper", given.out / "previews"
     previews.mkdir(parents=True, exist_ok=True)
     first = trainer.rank == 0  # of the processes that torchrun started, one writes and speaks

@@ -40,6 +40,15 @@ def test_the_default_bottleneck_is_cross_attention():
     assert type(CGAN.default(32, classes=["a"]).generator.bottleneck) is CrossAttentionBottleneck
 
 
+@pytest.mark.parametrize("word", ["cross_attention", "mlp"])
+def test_the_noise_on_the_code_can_be_chosen(word):
+    assert CGAN.default(32, classes=["a"], bottleneck=word).generator.bottleneck.noise.deviation == 0.3
+    model = CGAN.default(32, classes=["a"], bottleneck=word, noise=0.15)
+    assert model.generator.bottleneck.noise.deviation == model.config()["bottleneck"]["noise"] == 0.15
+    with pytest.raises(ConfigError, match="noise is -1; it is a finite number from 0 up"):
+        CGAN.default(32, classes=["a"], bottleneck=word, noise=-1)
+
+
 @pytest.mark.parametrize("assemble", [CGAN.default, CGAN.paper])
 def test_an_unknown_bottleneck_is_told_with_those_that_are_known(assemble):
     with pytest.raises(ConfigError, match="bottleneck is 'transformer'; known here: .*mlp"):

@@ -232,7 +232,10 @@ def test_a_guided_run_is_guided_in_its_second_half_and_goes_on(faces, tmp_path, 
     assert main(guided) == 0
     assert seen == [False] * 3 + [True] * 3
     assert main(guided[:-2]) != 0
-    assert "guides from step 3, not 0" in capsys.readouterr().err
+    assert (
+        "noise 0.15, not 0.3; assemble it as it was, with the same size, bottleneck and guides"
+        in capsys.readouterr().err
+    )
 
 
 def test_guides_that_are_not_there_or_have_nobody_to_look_at_are_told_before_the_training(faces, tmp_path):

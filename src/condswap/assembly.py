@@ -23,14 +23,14 @@ from condswap.types import Shape
 Parts: TypeAlias = tuple[Encoder, Bottleneck, Decoder, Discriminator]
 
 
-def default_parts(image_size: int | Sequence[int], *, num_classes: int, bottleneck: str) -> Parts:
+def default_parts(image_size: int | Sequence[int], *, num_classes: int, bottleneck: str, noise: float) -> Parts:
     """Build the parts of `CGAN.default`."""
     height, width = _size(image_size)
     kinds: dict[str, type[Any]] = {"cross_attention": CrossAttentionBottleneck, "mlp": MLPBottleneck}
     stages = _stages(height, width)
     channels = 16 if max(height, width) < 256 else 24
     encoder = ConvEncoder((3, height, width), width=channels, stages=stages)
-    middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes)
+    middle = _choose(kinds, bottleneck)(encoder.out_shape, num_classes=num_classes, noise=noise)
     decoder = ConvDecoder(middle.out_shape, num_classes=num_classes, width=2 * channels, stages=stages)
     return encoder, middle, decoder, default_discriminator(decoder.out_shape, num_classes=num_classes)
 

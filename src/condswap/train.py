@@ -103,7 +103,8 @@ def run(
     train, held = data.split(held_back=_HELD_BACK)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = CGAN.default(image_size, classes=data.classes, bottleneck=bottleneck)
+        noise = 0.3 if guides is None else 0.15  # against leaks, as guides are
+        model = CGAN.default(image_size, classes=data.classes, bottleneck=bottleneck, noise=noise)
     guiding = None if guides is None else _guides(guides, train)
     guided_from = 0 if guides is None else max(1, steps // 2)  # when there are swaps to look at
     state, made = out / "state", _files(out)

@@ -46,12 +46,13 @@ def test_whoever_has_enough_of_the_gap_is_not_pushed_further():
     assert not image.grad.any()
 
 
-def test_a_goal_is_that_of_a_picture_inside_the_mask_alone():
-    data = Plain()
-    data.masks[:, :, :, 8:] = 0
+def test_a_goal_is_what_the_pictures_of_the_person_get():
+    data = Plain(each=2)
+    data.images[0] = torch.tensor([0.0, 0.0, 1.0])[:, None, None]
     guide = IdentityGuide(colour, data)
-    # Half of red with half of green is their mean, which is like neither; the edge is soft and is the same on both sides.
-    assert abs(guide.goals[0, 1]) < 0.2
+    # Off (1, 2, 1) / 4 the first class has (3, -2, -1) and (-1, -2, 3), over the root of 14, the other (-1, 2, -1), over that
+    # of 6. Their means point in opposite ways; pictures of the other are at its mean, those of the first off theirs.
+    torch.testing.assert_close(guide.goals, torch.tensor([[0.0, 2.0], [2 * (3 / 7) ** 0.5, 0.0]]))
 
 
 def test_classes_without_pictures_are_let_be():
@@ -77,13 +78,29 @@ def test_a_measure_is_compared_with_the_picture_in_units_of_its_spread():
         AttributeGuide(measure, data, weight={"blue": 2.0})
 
 
+def test_what_is_measured_is_the_face_alone():
+    data = Plain()
+    data.masks[:, :, :, 8:] = 0
+    edge = lambda faces: {"left": faces[:, 0, :, 0].mean(1), "right": faces[:, 0, :, -1].mean(1)}  # noqa: E731
+    guide = AttributeGuide(edge, data, weight=1.0)
+    # Red is 1 in three pictures and 0 in three, of which the right, which is no face, shows nothing.
+    assert guide.deviations.tolist() == pytest.approx([0.3**0.5, 0.0])
+    picture = torch.rand(1, 3, 16, 16)
+    image = picture.clone()
+    image[:, :, :, 12:] = 1 - image[:, :, :, 12:]
+    swaps = SwapBatch(image, picture, data.masks[:1], torch.tensor([1]), torch.tensor([0]))
+    assert guide(swaps).item() == 0
+    image[:, :, :, 0] += 0.3
+    assert guide(swaps).item() == pytest.approx(1.0 * 0.3 / 0.3**0.5, rel=1e-4)
+
+
 def test_a_network_is_not_trained_and_is_in_evaluation_mode():
     network = nn.Sequential(nn.Flatten(), nn.Linear(768, 4), nn.Dropout(0.5))
     guide = IdentityGuide(network, Pictures())
     assert not network.training and not any(one.requires_grad for one in guide.parameters())
 
 
-def test_swaps_are_shown_as_they_will_be_used_and_teach_no_encoder():
+def test_swaps_are_shown_as_they_will_be_used_and_teach_the_whole_generator():
     data, model = Pictures(), tiny()
     model.train()
     batch = {"image": data.images, "mask": data.masks, "label": torch.tensor(data.labels)}
@@ -101,8 +118,8 @@ def test_swaps_are_shown_as_they_will_be_used_and_teach_no_encoder():
     torch.testing.assert_close(given.image[inside], face.image[inside], rtol=0, atol=1e-3)
     assert torch.equal(given.image[..., 0, 0], given.picture[..., 0, 0])
     given.image.sum().backward()
-    assert all(one.grad is None for one in model.generator.encoder.parameters())
-    assert any(one.grad is not None for one in model.generator.decoder.parameters())
+    for part in (model.generator.encoder, model.generator.bottleneck, model.generator.decoder):
+        assert any(one.grad is not None and one.grad.any() for one in part.parameters())
 
 
 def test_penalties_are_averaged_over_the_count_and_named():
@@ -172,7 +189,7 @@ def test_what_guides_cannot_use_is_refused_in_words():
             IdentityGuide(colour, Plain(), weight=wrong)
     with pytest.raises(ConfigError, match="cannot guide"):
         AttributeGuide(nn.Identity, Plain())
-    with pytest.raises(ConfigError, match="2 to 64 classes, and the data have 1"):
+    with pytest.raises(DataError, match="tells people apart, and the data show 1"):
         IdentityGuide(colour, Plain(colours=((1.0, 0.0, 0.0),)))
     with pytest.raises(DataError, match="these are batches"):
         IdentityGuide(colour, iter([]))

@@ -6,7 +6,6 @@ another network.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import permutations
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -26,8 +25,6 @@ from condswap.types import Batch, Features, Image, Label, Mask
 
 _AT_ONCE = 32  # pictures that a network gets at once
 _PICTURES = 96  # of a class, that it is known by
-_MOST_CLASSES = 64  # whose pairs can be pasted into each other in minutes
-_PASTED = 1024  # pictures in all that are pasted, if there are fewer pairs than that
 
 
 class SwapBatch(NamedTuple):
@@ -53,22 +50,22 @@ Guide: TypeAlias = Callable[[SwapBatch], Tensor]
 
 
 class IdentityGuide(nn.Module):
-    """Asks that swaps are as much like the person to show, and as little like the one in the picture, as real pictures are.
+    """Asks that swaps are as much like the person to show, and as little like the one in the picture, as that person is.
 
     It asks for the leak gap: the similarity of a swap to the mean of the class to show, less that to the mean of the class
-    in the picture. Real pictures of the class, pasted into the other's, tell how much can be had; what goes `reach` times as
-    far is not penalised. Similarities are cosines of vectors off the mean of all classes.
+    in the picture. The pictures of the class to show tell how large it is for the person; what goes `reach` times as far is
+    not penalised. Similarities are cosines of vectors off the mean of all classes.
 
     Args:
         network: faces (b, 3, h, w) in [0, 1], aligned as the data are, to vectors (b, d), such as a face recognition
             network; gradients have to flow through it. A module's weights are no longer asked for gradients.
         data: a dataset of items, the pictures that are trained on.
         weight: of a gap that is missing.
-        reach: how far to go, where 1 is as far as real pictures that are pasted. What this network sees other networks see a
-            part of: with dlib's, 1.6 brought swaps to 1.0 to 1.2 for another one.
+        reach: how far to go, where 1 is as far as the pictures of the person. Swaps stand in the other's hair, and what this
+            network sees other networks see a part of, so it is a little above.
 
     Raises:
-        ConfigError: the weight or the reach is no number from 0 up, or there are more than 64 classes.
+        ConfigError: the weight or the reach is no number from 0 up.
         DataError: the data are no dataset, or show fewer than two classes.
         ShapeError: the network gives no vectors.
 
@@ -84,24 +81,23 @@ class IdentityGuide(nn.Module):
     goals: Tensor
 
     def __init__(
-        self, network: Callable[[Image], Tensor], data: Any, *, weight: float = 0.1, reach: float = 1.6
+        self, network: Callable[[Image], Tensor], data: Any, *, weight: float = 0.1, reach: float = 1.2
     ) -> None:
         super().__init__()
         self.network, self.weight, self.reach = _frozen(network), _weight(weight, "weight"), _weight(reach, "reach")
         people = _people(data)
-        if len(people) < 2 or len(people) > _MOST_CLASSES:
-            raise ConfigError(
-                f"an identity guide is for 2 to {_MOST_CLASSES} classes, and the data have {len(people)}; leave it out"
-            )
+        if len(people) < 2:
+            raise DataError(f"an identity guide tells people apart, and the data show {len(people)}; leave it out")
         count = max(max(people) + 1, len(getattr(data, "classes", ())))
         with torch.no_grad():
             vectors = {label: _vectors(self.network, batch["image"]) for label, batch in people.items()}
             self.register_buffer("center", torch.stack([one.mean(0) for one in vectors.values()]).mean(0))
-            means = self.center.new_zeros(count, len(self.center))
+            typical = self.center.new_zeros(count, len(self.center))
             for label, one in vectors.items():
-                means[label] = F.normalize(self._unit(one).mean(0), dim=0)
-            self.register_buffer("means", means)
-            self.register_buffer("goals", self._goals(people, count))
+                typical[label] = self._unit(one).mean(0)
+            self.register_buffer("means", F.normalize(typical, dim=1))
+            like = self.means @ typical.T  # the pictures of each column to the mean of each row
+            self.register_buffer("goals", like.diagonal() - like)  # [source, label]
 
     def forward(self, swaps: SwapBatch) -> Tensor:
         """Give the weighed part of the gap that is missing, (b)."""
@@ -109,20 +105,7 @@ class IdentityGuide(nn.Module):
         gap = self._gap(self.network(swaps.image), label=swaps.label, source=swaps.source)
         return self.weight * F.relu(goal - gap)
 
-    def _goals(self, people: Mapping[int, Batch], count: int) -> Tensor:
-        """Measure the gap of real pictures of one class in those of another: [source, label]."""
-        goals = self.means.new_zeros(count, count)
-        each = max(2, min(_AT_ONCE, _PASTED // (len(people) * (len(people) - 1))))
-        for source, label in permutations(people, 2):
-            picture, mask = (people[source][key] for key in ("image", "mask"))
-            picture, mask = (one[:: max(1, len(picture) // each)][:each] for one in (picture, mask))
-            faces = people[label]["image"]
-            other = faces[torch.arange(len(picture)) * 7 % len(faces)]  # of any time, as poses do not go together
-            vectors = _vectors(self.network, pasted(picture, other, mask))
-            goals[source, label] = self._gap(vectors, label=label, source=source).mean()
-        return goals
-
-    def _gap(self, vectors: Tensor, *, label: Label | int, source: Label | int) -> Tensor:
+    def _gap(self, vectors: Tensor, *, label: Label, source: Label) -> Tensor:
         return (self._unit(vectors.float()) * (self.means[label] - self.means[source])).sum(1)
 
     def _unit(self, vectors: Tensor) -> Tensor:
@@ -132,9 +115,12 @@ class IdentityGuide(nn.Module):
 class AttributeGuide(nn.Module):
     """Asks that swaps are turned, lit or moved as their pictures are, in whatever measures it is given.
 
+    Both are shown to the measures as a face alone, on grey: the outline of the head, which is the picture's own, would tell the
+    turn even where the face does not.
+
     Args:
-        measure: faces (b, 3, h, w) in [0, 1], aligned as the data are, to named measures, (b) each, such as the gap between
-            the lips; gradients have to flow through it.
+        measure: such faces (b, 3, h, w) in [0, 1], aligned as the data are, to named measures, (b) each, such as the gap
+            between the lips; gradients have to flow through it.
         data: a dataset of items, the pictures that are trained on; each measure counts in units of its standard
             deviation there.
         weight: of one such unit, in every measure or by name.
@@ -163,7 +149,7 @@ class AttributeGuide(nn.Module):
     ) -> None:
         super().__init__()
         self.measure = _frozen(measure)
-        pictures = torch.cat([batch["image"] for batch in _people(data).values()])
+        pictures = torch.cat([_alone(batch["image"], batch["mask"]) for batch in _people(data).values()])
         with torch.no_grad():
             names = list(self._named(pictures[:1]))
             found = torch.cat([self._measured(one) for one in pictures.split(_AT_ONCE)])
@@ -176,8 +162,8 @@ class AttributeGuide(nn.Module):
     def forward(self, swaps: SwapBatch) -> Tensor:
         """Give the weighed difference between swap and picture, (b), the sum of the measures."""
         with torch.no_grad():
-            wanted = self._measured(swaps.picture)
-        off = (self._measured(swaps.image) - wanted).abs() / self.deviations.clamp_min(1e-8)
+            wanted = self._measured(_alone(swaps.picture, swaps.mask))
+        off = (self._measured(_alone(swaps.image, swaps.mask)) - wanted).abs() / self.deviations.clamp_min(1e-8)
         return (off * self.weights).sum(1)
 
     def _named(self, faces: Image) -> Mapping[str, Tensor]:
@@ -193,19 +179,18 @@ class AttributeGuide(nn.Module):
 def swap_to_guide(
     model: CGAN, batch: Batch, features: Features, *, picks: Tensor, to: Label, source: Label
 ) -> SwapBatch:
-    """Show some pictures of a batch as other classes, as the model will be used: in evaluation mode.
+    """Show some pictures of a batch as other classes, as the model will be used: in evaluation mode, without noise.
 
     Args:
         model: the one that is trained.
         batch: the pictures.
-        features: the encoder's, of the whole batch. No gradient flows back into them: what a picture shows the encoder learns
-            by reconstructing it, and here the rest learns to show it.
+        features: the encoder's, of the whole batch.
         picks: which pictures, int64 (n).
         to: the class to show of each of them, int64 (n).
         source: the class of the person in each picture of the batch.
     """
     with evaluating(model.generator):
-        face = model.generator.show(features.detach()[picks], to, source[picks])
+        face = model.generator.show(features[picks], to, source[picks])
     picture, mask = batch["image"][picks], batch["mask"][picks]
     return SwapBatch(pasted(picture, face.image, mask), picture, mask, to, source[picks])
 
@@ -254,6 +239,10 @@ def _frozen(network: Any) -> Any:
     if isinstance(network, type) or not callable(network):
         raise ConfigError(f"{network!r} cannot guide; give a module or a function of faces (b, 3, h, w)")
     return network.eval().requires_grad_(False) if isinstance(network, nn.Module) else network
+
+
+def _alone(image: Image, mask: Mask) -> Image:
+    return pasted(torch.full_like(image, 0.5), image, mask)
 
 
 def _weight(value: float, name: str) -> float:

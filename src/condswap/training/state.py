@@ -110,7 +110,10 @@ def check_model(kept: Any, own: Mapping[str, Any], folder: Path) -> None:
     if kept == own:
         return
     told = "; ".join(_differences(kept, own)) if isinstance(kept, dict) else "described in another way"
-    raise ConfigError(f"{folder} is the state of another model: it was {told}; assemble the model as it was")
+    raise ConfigError(
+        f"{folder} is the state of another model: it was {told}; assemble it as it was, with the same size, bottleneck and "
+        "guides, or take another folder"
+    )
 
 
 def check(
