@@ -123,6 +123,7 @@ VARIANTS = {
     "guided to the person": GUIDED | {"guided": {"mouth": 0.0, "turn": 0.0}},
     "guided by expression and turn": GUIDED | {"guided": {"identity": 0.0}},
     "guided more by the mouth": GUIDED | {"guided": {"mouth": 0.1}},
+    "guided more to the person": GUIDED | {"guided": {"identity": 0.2}},
     "guided a tenth further": GUIDED | {"guided": {"reach": 1.3}},
     "guided, noise of 0.3": GUIDED | {"bottleneck": {}},
     "guided, no noise": GUIDED | {"bottleneck": {"noise": 0.0}},
