@@ -28,7 +28,7 @@ from condswap.data import Augmentation, find_clips
 from condswap.evaluation import evaluate, load_identity
 from condswap.faces import Expression, FaceApiExpression, FaceApiIdentity
 from condswap.losses import gaussian_blur, masked_mean
-from condswap.losses.masked import pasted
+from condswap.losses.masked import alone
 from condswap.pictures import save_grid
 from condswap.roles import Face
 from condswap.training import AttributeGuide, IdentityGuide
@@ -338,9 +338,6 @@ def turns(model, data, landmarks):
         """The turn as it is seen, and with that of the mirror image."""
         one = landmarks(faces)["yaw"]
         return torch.stack([one, (one - landmarks(faces.flip(3))["yaw"]) / 2])
-
-    def alone(face, mask):
-        return pasted(torch.full_like(face, 0.5), face, mask)
 
     errors = {"raw yaw error": [], "the picture's own": [], "a random frame's": []}
     for start in range(0, len(data), 32):

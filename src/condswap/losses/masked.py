@@ -46,6 +46,15 @@ def pasted(picture: Image, face: Image, mask: Mask) -> Image:
     return torch.lerp(picture, face.to(picture), blur_mask(mask, fraction=0.04).to(picture))
 
 
+def alone(face: Image, mask: Mask) -> Image:
+    """Put a face on grey, inside its mask, so that nothing but the face tells how it is turned.
+
+    >>> alone(torch.ones(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)).unique().item()
+    0.5
+    """
+    return pasted(torch.full_like(face, 0.5), face, mask)
+
+
 class MaskedLoss(nn.Module):
     """A pixel loss averaged over each picture's mask; the twin of `masked_mean`.
 

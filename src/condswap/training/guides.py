@@ -18,7 +18,7 @@ from condswap.component import is_number
 from condswap.data.clips import by_class
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.generator import evaluating
-from condswap.losses.masked import pasted
+from condswap.losses.masked import alone, pasted
 from condswap.training.loader import is_dataset, labels_of
 from condswap.training.steps import Metrics
 from condswap.types import Batch, Features, Image, Label, Mask
@@ -149,7 +149,7 @@ class AttributeGuide(nn.Module):
     ) -> None:
         super().__init__()
         self.measure = _frozen(measure)
-        pictures = torch.cat([_alone(batch["image"], batch["mask"]) for batch in _people(data).values()])
+        pictures = torch.cat([alone(batch["image"], batch["mask"]) for batch in _people(data).values()])
         with torch.no_grad():
             names = list(self._named(pictures[:1]))
             found = torch.cat([self._measured(one) for one in pictures.split(_AT_ONCE)])
@@ -162,8 +162,8 @@ class AttributeGuide(nn.Module):
     def forward(self, swaps: SwapBatch) -> Tensor:
         """Give the weighed difference between swap and picture, (b), the sum of the measures."""
         with torch.no_grad():
-            wanted = self._measured(_alone(swaps.picture, swaps.mask))
-        off = (self._measured(_alone(swaps.image, swaps.mask)) - wanted).abs() / self.deviations.clamp_min(1e-8)
+            wanted = self._measured(alone(swaps.picture, swaps.mask))
+        off = (self._measured(alone(swaps.image, swaps.mask)) - wanted).abs() / self.deviations.clamp_min(1e-8)
         return (off * self.weights).sum(1)
 
     def _named(self, faces: Image) -> Mapping[str, Tensor]:
@@ -239,10 +239,6 @@ def _frozen(network: Any) -> Any:
     if isinstance(network, type) or not callable(network):
         raise ConfigError(f"{network!r} cannot guide; give a module or a function of faces (b, 3, h, w)")
     return network.eval().requires_grad_(False) if isinstance(network, nn.Module) else network
-
-
-def _alone(image: Image, mask: Mask) -> Image:
-    return pasted(torch.full_like(image, 0.5), image, mask)
 
 
 def _weight(value: float, name: str) -> float:
