@@ -26,7 +26,7 @@ from torch.utils.data import Subset, default_collate
 from condswap import CGAN, Bottleneck, ConvDecoder, Decoder, FaceFolder, ToyFaces, Trainer, TrainerConfig, every
 from condswap.data import Augmentation, find_clips
 from condswap.evaluation import evaluate, load_identity
-from condswap.faces import Expression, FaceApiExpression, FaceApiIdentity
+from condswap.faces import Expression, FaceApiExpression, FaceApiIdentity, MobileFaceIdentity
 from condswap.losses import gaussian_blur, masked_mean
 from condswap.losses.masked import alone
 from condswap.pictures import save_grid
@@ -77,7 +77,14 @@ class DecoderPerPerson(Decoder):
 # settings; "late": the share of the run after which the discriminator begins.
 CRISP = {"adversarial": 0.03, "adversarial_loss": "hinge"}
 GUIDED = {"guided": {}, "bottleneck": {"noise": 0.15}}
-WEIGHTS = {"identity": 0.1, "reach": 1.2, "mouth": 0.05, "turn": 0.05}  # of the guides, which "guided" changes
+NETWORKS = {"dlib": FaceApiIdentity, "mobileface": MobileFaceIdentity}  # which share the weight of the person
+WEIGHTS = {
+    "identity": 0.1,
+    "reach": 1.2,
+    "mouth": 0.05,
+    "turn": 0.05,
+    "networks": list(NETWORKS),
+}  # "guided" changes them
 VARIANTS = {
     "default": {},
     "code not normalised": {"bottleneck": {"normalisation": "none"}},
@@ -120,6 +127,8 @@ VARIANTS = {
         "trainer": {"discriminator_learning_rate": 1e-3},
     },
     "guided": GUIDED,
+    "guided by dlib alone": GUIDED | {"guided": {"networks": ["dlib"]}},
+    "guided by MobileFace alone": GUIDED | {"guided": {"networks": ["mobileface"]}},
     "guided to the person": GUIDED | {"guided": {"mouth": 0.0, "turn": 0.0}},
     "guided by expression and turn": GUIDED | {"guided": {"identity": 0.0}},
     "guided more by the mouth": GUIDED | {"guided": {"mouth": 0.1}},
@@ -174,11 +183,11 @@ def guides_of(variant, data, folder):
     if "guided" not in variant:
         return {}
     weights = WEIGHTS | variant["guided"]
-    kept = {name: weights[name] for name in ("mouth", "turn")}
+    kept, names = {name: weights[name] for name in ("mouth", "turn")}, weights["networks"]
     guides = {}
     if weights["identity"]:
-        network = FaceApiIdentity(folder)
-        guides["identity"] = IdentityGuide(network, data, weight=weights["identity"], reach=weights["reach"])
+        each = {"weight": weights["identity"] / len(names), "reach": weights["reach"]}
+        guides = {name: IdentityGuide(NETWORKS[name](folder), data, **each) for name in names}
     if any(kept.values()):
         guides["expression"] = AttributeGuide(FaceApiExpression(folder), data, weight=kept)
     return guides
@@ -377,9 +386,7 @@ def main() -> None:
     parser.add_argument(
         "--landmarks", help="the model of MediaPipe's Face Landmarker, for mouth and turn of real people"
     )
-    parser.add_argument(
-        "--guides", help="package/model of the npm package @vladmandic/face-api, for the guided variants"
-    )
+    parser.add_argument("--guides", help="a folder with the networks of docs/how-to/guides.md, for the guided variants")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()

@@ -11,7 +11,7 @@ The last 15 % of every clip of each person, in the order of the names, are held 
 watches their swaps, and the report is on them. From 60 % of the run on a discriminator makes the pictures crisper. On a GPU
 that can, it trains in bfloat16. A run that was stopped goes on when the same command is given again. `--smoke` does all of it
 in a minute on a CPU. On several GPUs: `torchrun --nproc-per-node 2 examples/trump_biden.py ...`, the rest as it is. With
-`--guides` two networks look at the swaps from half of the run on; where they come from is in docs/how-to/guides.md.
+`--guides` other networks look at the swaps from half of the run on; where they come from is in docs/how-to/guides.md.
 
 Memory: a picture of a batch took 35 MiB at 256 pixels and 141 at 512, 96 of them with `recompute`, beside 0.5 GiB. That was
 measured in bfloat16 on a CPU; for a GPU it is an estimate. By it the default batches take about 2 and 5 GiB, so they fit a card
@@ -34,10 +34,10 @@ from torch.utils.data import default_collate
 from condswap import CGAN, FaceFolder, Objective, Trainer, TrainerConfig, every
 from condswap.errors import CondswapError, ConfigError, DataError
 from condswap.evaluation import evaluate, load_identity
-from condswap.faces import FaceApiExpression, FaceApiIdentity
+from condswap.guiding import guides_in
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
-from condswap.training import AttributeGuide, Guide, IdentityGuide
+from condswap.training import Guide
 from condswap.training.distributed import launched
 
 MIB_OF_A_PICTURE = 141 / 512**2  # by pixel, in bfloat16 and without recompute
@@ -64,7 +64,7 @@ def parse() -> argparse.Namespace:
         "--identity", help="an ONNX network that says who is seen, for the report (default: one trained here)"
     )
     parser.add_argument(
-        "--guides", type=Path, help="package/model of the npm package @vladmandic/face-api, to guide the second half"
+        "--guides", type=Path, metavar="FOLDER", help="with networks that guide the second half (docs/how-to/guides.md)"
     )
     parser.add_argument("--device", help="cuda, mps or cpu (default: whichever there is)")
     parser.add_argument("--smoke", action="store_true", help="a tiny run that shows that everything works")
@@ -118,16 +118,6 @@ def grid(model: CGAN, held_back: FaceFolder, path: Path) -> None:
     save_grid(path, rows, mark=mark_of(model))  # it says that a model made it
 
 
-def guides_of(folder: Path | None, data: FaceFolder) -> dict[str, Guide]:
-    """Make what looks at the swaps: is it the person, does the mouth follow?"""
-    if folder is None:
-        return {}
-    return {
-        "identity": IdentityGuide(FaceApiIdentity(folder), data),
-        "expression": AttributeGuide(FaceApiExpression(folder), data),
-    }
-
-
 def begin(given: argparse.Namespace, model: CGAN, guides: dict[str, Guide] | None = None) -> Trainer:
     """Make the trainer, or go on with the one that was stopped."""
     cuda = torch.cuda.is_available() and (given.device or "cuda").startswith("cuda")
@@ -160,7 +150,7 @@ def run(given: argparse.Namespace) -> None:
     load_identity(given.identity)  # a wrong one is found out before the training, not after it
     train, held_back = read(given.faces, given.classes, given.image_size).split(held_back=0.15)
     torch.manual_seed(0)
-    guides = guides_of(given.guides, train)
+    guides = guides_in(given.guides, train) if given.guides else {}
     noise = 0.15 if guides else 0.3  # against leaks, as guides are
     model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck, noise=noise)
     model.objective = Objective.crisp()

@@ -66,11 +66,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": PICTURES | MODELS | {"sensitivity"},
     "deepfacelab": MODELS,
     "pipeline": PICTURES | MODELS,
+    "guiding": PICTURES | MODELS | {"training"},
     "testing": PICTURES | MODELS,
     # the doors
     "__init__": USES,
     "demo": USES,
-    "train": USES,
+    "train": USES | {"guiding"},
     "app": USES,
     "cli": USES | {"__init__", "demo", "train", "app"},
     "__main__": {"cli"},

@@ -13,6 +13,7 @@ import pytest
 import torch
 from dfl_files import face, write
 from face_api_files import write_face_api
+from mobile_face_files import write_mobile_face
 from toy_folder import make_faces
 
 from condswap import CGAN, ConfigError, DataError, Trainer, TrainerConfig, train
@@ -218,19 +219,19 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, capsys):
 
 
 def test_a_guided_run_is_guided_in_its_second_half_and_goes_on(faces, tmp_path, monkeypatch, capsys):
-    package, seen = write_face_api(tmp_path / "package"), []
+    package, seen = write_mobile_face(write_face_api(tmp_path / "package")), []
     take = Trainer._take
 
     def noted(trainer, *given, **told):
         take(trainer, *given, **told)
-        seen.append("g/identity" in trainer.metrics and "g/expression" in trainer.metrics)
+        seen.append({name for name in ("g/dlib", "g/mobileface", "g/expression") if name in trainer.metrics})
 
     monkeypatch.setattr(Trainer, "_take", noted)
     # Guides wait for the ramp of the code's adversary, 200 steps.
     monkeypatch.setattr(train, "TrainerConfig", partial(TrainerConfig, ramp_up=1))
     guided = ["train", str(faces), *SMALL, "--out", str(tmp_path / "run"), "--guides", str(package)]
     assert main(guided) == 0
-    assert seen == [False] * 3 + [True] * 3
+    assert seen == [set()] * 3 + [{"g/dlib", "g/mobileface", "g/expression"}] * 3
     assert main(guided[:-2]) != 0
     assert (
         "noise 0.15, not 0.3; assemble it as it was, with the same size, bottleneck and guides"

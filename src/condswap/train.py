@@ -13,12 +13,12 @@ from condswap.data.faces import Faces
 from condswap.data.packed import SUFFIX
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Report, evaluate, load_identity
-from condswap.faces import FaceApiExpression, FaceApiIdentity
 from condswap.files import make_writable_folder, write_atomically
+from condswap.guiding import guides_in
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
 from condswap.progress import say
-from condswap.training import AttributeGuide, Guide, IdentityGuide, Trainer, TrainerConfig, distributed, every
+from condswap.training import Trainer, TrainerConfig, distributed, every
 from condswap.training.earlier import has_state
 from condswap.training.interrupt import held_back as whole
 
@@ -86,8 +86,7 @@ def run(
         recompute: keep less in memory, for more time, as `TrainerConfig` does.
         compile: compile the steps, as `TrainerConfig` does.
         workers: processes that read pictures for this one.
-        guides: a folder with the networks of `FaceApiIdentity` and `FaceApiExpression`, which guide the second half; None for
-            no guides.
+        guides: a folder with networks, as `guides_in` takes it, which guide the second half; None for no guides.
 
     Raises:
         DataError: the faces cannot be used, or nothing can be written to `out`.
@@ -105,7 +104,12 @@ def run(
         torch.default_generator.manual_seed(seed)
         noise = 0.3 if guides is None else 0.15  # against leaks, as guides are
         model = CGAN.default(image_size, classes=data.classes, bottleneck=bottleneck, noise=noise)
-    guiding = None if guides is None else _guides(guides, train)
+    guiding = None
+    if guides is not None:
+        if len(data.classes) < 2:
+            raise ConfigError(f"guides look at swaps, and there is nobody but {data.classes[0]!r}; leave them out")
+        say("getting to know the people, for the guides")
+        guiding = guides_in(guides, train)
     guided_from = 0 if guides is None else max(1, steps // 2)  # when there are swaps to look at
     state, made = out / "state", _files(out)
     if has_state(state):
@@ -224,15 +228,6 @@ def _refuse_another_run(
     told = [f"{name} {was}, not {now}" for name, (was, now) in wanted.items() if was != now]
     if told:
         raise ConfigError(f"the run in {out} was begun with {', '.join(told)}; go on as it was, or give another --out")
-
-
-def _guides(folder: Path, data: Faces) -> dict[str, Guide]:
-    """Make the guides, which get to know the people of the data."""
-    if len(data.classes) < 2:
-        raise ConfigError(f"guides look at swaps, and there is nobody but {data.classes[0]!r}; leave them out")
-    networks = FaceApiIdentity(folder), FaceApiExpression(folder)
-    say("getting to know the people, for the guides")
-    return {"identity": IdentityGuide(networks[0], data), "expression": AttributeGuide(networks[1], data)}
 
 
 def _tell_left_out(data: FaceFolder | PackedFaces) -> None:

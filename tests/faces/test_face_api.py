@@ -60,7 +60,7 @@ def test_colour_is_taken_in_its_order_and_off_its_mean(tmp_path):
     write_network(tmp_path, "face_landmark_68_model", shapes, values | {"dense0/conv0/filters": filters})
     network = FaceApiExpression(tmp_path)
     seen = network._dense(
-        network._cut(torch.tensor([0.9, 0.8, 0.7]).reshape(1, 3, 1, 1).expand(1, 3, 64, 64)), "dense0", first=True
+        network._seen(torch.tensor([0.9, 0.8, 0.7]).reshape(1, 3, 1, 1).expand(1, 3, 64, 64)), "dense0", first=True
     )
     wanted = torch.tensor([0.9 - 122.782 / 255, 0.8 - 117.001 / 255, 0.7 - 104.298 / 255])
     torch.testing.assert_close(seen[0, :3, 20, 20], wanted, rtol=0.01, atol=0)

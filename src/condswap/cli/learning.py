@@ -76,8 +76,8 @@ def _add_learned(group: argparse._ArgumentGroup) -> None:
         "--guides",
         type=Path,
         metavar="FOLDER",
-        help="networks that look at the swaps in the second half of the run, for more likeness and mouths that follow: the "
-        "folder package/model of the npm package @vladmandic/face-api (default: none)",
+        help="networks that look at the swaps in the second half of the run, for more likeness and mouths that follow; "
+        "docs/how-to/guides.md says how to fill the folder (default: none)",
     )
     group.add_argument("--seed", type=whole, default=0, metavar="N", help="of everything random (default: %(default)s)")
 

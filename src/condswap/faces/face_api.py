@@ -4,55 +4,31 @@ Its weights are plain numbers, eight bits each, beside a manifest in JSON: nothi
 dlib's, a residual network of 29 layers that tells who is seen; the second finds 68 points of a face.
 """
 
-import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from condswap.errors import DataError
+from condswap.faces.plain_network import PlainNetwork
 from condswap.types import Image
 
 _MEAN = (122.782, 117.001, 104.298)  # of the channels, in 255ths, which both take off
-_KINDS = {"uint8": torch.uint8, "uint16": torch.uint16, "float32": torch.float32}
-_PLAIN = {"dtype": "float32", "scale": 1.0, "min": 0.0}
-# Top, bottom, left and right of an aligned face as shares of the sides: of five boxes the one in which people differ most.
-_BOX = (0.15, 0.95, 0.10, 0.90)
 
 
-class _FaceApi(nn.Module):
-    """A network whose weights are in a folder; the names of weights have "/", so they are kept in a table."""
+class _FaceApi(PlainNetwork):
+    """A network of the package: both look at the same box, of five the one in which people differ most."""
 
-    mean: Tensor
+    package, inside = "@vladmandic/face-api@1.7.15", "package/model"
+    box = (0.15, 0.95, 0.10, 0.90)
 
-    def __init__(self, folder: str | Path, name: str, *, size: int) -> None:
-        super().__init__()
-        self.size, self.weights = size, _read(Path(folder).expanduser(), name)
-        self.register_buffer("mean", torch.tensor(_MEAN).reshape(3, 1, 1) / 255)
-        with torch.no_grad():
-            try:
-                self(torch.zeros(1, 3, size, size))
-            except (KeyError, RuntimeError) as error:
-                raise DataError(
-                    f"{folder} has other weights for {name} than this network takes ({error}); take the files of "
-                    "@vladmandic/face-api 1.7"
-                ) from error
+    @classmethod
+    def _read(cls, folder: Path) -> dict[str, Tensor]:
+        return super()._read(folder) | {"mean": torch.tensor(_MEAN).reshape(3, 1, 1) / 255}
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        self.weights = {name: fn(weight) for name, weight in self.weights.items()}
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-
-    def _cut(self, faces: Image) -> Tensor:
-        """Cut the box out of aligned faces and bring it to the network's scale."""
-        height, width = faces.shape[2:]
-        rows = slice(round(_BOX[0] * height), round(_BOX[1] * height))
-        columns = slice(round(_BOX[2] * width), round(_BOX[3] * width))
-        box = F.interpolate(faces[..., rows, columns], size=(self.size, self.size), mode="bilinear", antialias=True)
-        return box - self.mean
+    def _seen(self, faces: Image) -> Tensor:
+        return self._cut(faces) - self.weights["mean"]
 
 
 class FaceApiIdentity(_FaceApi):
@@ -65,12 +41,12 @@ class FaceApiIdentity(_FaceApi):
         DataError: the files are not there, or are others.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        super().__init__(folder, "face_recognition_model", size=150)
+    manifest, numbers = "face_recognition_model-weights_manifest.json", "face_recognition_model.bin"
+    size = 150
 
     def forward(self, faces: Image) -> Tensor:
         """Give the vectors."""
-        x = self._cut(faces)
+        x = self._seen(faces)
         x = F.max_pool2d(self._convolved(x, "conv32_down", stride=2, padding=0), 3, 2)
         for width, plain in ((32, 3), (64, 3), (128, 2), (256, 2)):
             if width > 32:
@@ -113,8 +89,8 @@ class FaceApiExpression(_FaceApi):
         DataError: the files are not there, or are others.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        super().__init__(folder, "face_landmark_68_model", size=112)
+    manifest, numbers = "face_landmark_68_model-weights_manifest.json", "face_landmark_68_model.bin"
+    size = 112
 
     def forward(self, faces: Image) -> dict[str, Tensor]:
         """Give the measures by name, (b) each."""
@@ -127,7 +103,7 @@ class FaceApiExpression(_FaceApi):
 
     def points(self, faces: Image) -> Tensor:
         """Find the points, x and y as shares of the box, (b, 68, 2)."""
-        x = self._cut(faces)
+        x = self._seen(faces)
         for number in range(4):
             x = self._dense(x, f"dense{number}", first=number == 0)
         flat = F.avg_pool2d(x, 7, 2).permute(0, 2, 3, 1).flatten(1)
@@ -154,27 +130,3 @@ def _padded(x: Tensor, *, stride: int) -> Tensor:
     """Pad for a 3x3 convolution as TensorFlow's "same" does: an odd row goes to the end."""
     total = max((math.ceil(x.shape[2] / stride) - 1) * stride + 3 - x.shape[2], 0)
     return F.pad(x, (total // 2, total - total // 2) * 2)
-
-
-def _read(folder: Path, name: str) -> dict[str, Tensor]:
-    """Read the weights of a network by name, those of convolutions as (out, in, h, w)."""
-    manifest = folder / f"{name}-weights_manifest.json"
-    if not manifest.is_file():
-        raise DataError(
-            f"there is no file {manifest}; give the folder package/model of the npm package @vladmandic/face-api: "
-            "npm pack @vladmandic/face-api, and unpack it"
-        )
-    weights, at = {}, 0
-    try:
-        [part] = json.loads(manifest.read_text("utf-8"))
-        raw = bytearray((folder / f"{name}.bin").read_bytes())
-        for one in part["weights"]:
-            packed = one.get("quantization", _PLAIN)
-            kind, count = _KINDS[packed["dtype"]], math.prod(one["shape"])
-            values = torch.frombuffer(raw, dtype=kind, count=count, offset=at).float() * packed["scale"] + packed["min"]
-            at += count * kind.itemsize
-            values = values.reshape(one["shape"])
-            weights[one["name"]] = values.permute(3, 2, 0, 1).contiguous() if values.ndim == 4 else values
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise DataError(f"{manifest} and its .bin cannot be read ({error}); unpack the package again") from error
-    return weights
