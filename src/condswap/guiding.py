@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from condswap.faces import FaceApiExpression, FaceApiIdentity, MobileFaceIdentity
 from condswap.training import AttributeGuide, Guide, IdentityGuide
 
@@ -18,7 +20,7 @@ def guides_in(folder: str | Path, data: Any) -> dict[str, Guide]:
     Raises:
         DataError: a network is not there or another, or the data are no dataset or show fewer than two classes.
     """
-    networks = {"dlib": FaceApiIdentity(folder)}
+    networks: dict[str, nn.Module] = {"dlib": FaceApiIdentity(folder)}
     if MobileFaceIdentity.is_in(folder):
         networks["mobileface"] = MobileFaceIdentity(folder)
     expression = FaceApiExpression(folder)
