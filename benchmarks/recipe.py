@@ -78,13 +78,8 @@ class DecoderPerPerson(Decoder):
 CRISP = {"adversarial": 0.03, "adversarial_loss": "hinge"}
 GUIDED = {"guided": {}, "bottleneck": {"noise": 0.15}}
 NETWORKS = {"dlib": FaceApiIdentity, "mobileface": MobileFaceIdentity}  # which share the weight of the person
-WEIGHTS = {
-    "identity": 0.1,
-    "reach": 1.2,
-    "mouth": 0.05,
-    "turn": 0.05,
-    "networks": list(NETWORKS),
-}  # "guided" changes them
+# Of the guides, which "guided" changes.
+WEIGHTS = {"identity": 0.1, "reach": 1.2, "mouth": 0.05, "turn": 0.05, "networks": list(NETWORKS)}
 VARIANTS = {
     "default": {},
     "code not normalised": {"bottleneck": {"normalisation": "none"}},
