@@ -31,7 +31,7 @@ from condswap.losses import gaussian_blur, masked_mean
 from condswap.losses.masked import alone
 from condswap.pictures import save_grid
 from condswap.roles import Face
-from condswap.training import AttributeGuide, IdentityGuide
+from condswap.training import AttributeGuide, IdentityGuide, LightGuide
 
 
 class SharedBottleneck(Bottleneck):
@@ -79,7 +79,7 @@ CRISP = {"adversarial": 0.03, "adversarial_loss": "hinge"}
 GUIDED = {"guided": {}, "bottleneck": {"noise": 0.15}}
 NETWORKS = {"dlib": FaceApiIdentity, "mobileface": MobileFaceIdentity}  # which share the weight of the person
 # Of the guides, which "guided" changes.
-WEIGHTS = {"identity": 0.1, "reach": 1.2, "mouth": 0.05, "turn": 0.05, "networks": list(NETWORKS)}
+WEIGHTS = {"identity": 0.1, "reach": 1.2, "mouth": 0.05, "turn": 0.05, "light": 1.0, "networks": list(NETWORKS)}
 VARIANTS = {
     "default": {},
     "code not normalised": {"bottleneck": {"normalisation": "none"}},
@@ -124,6 +124,7 @@ VARIANTS = {
     "guided": GUIDED,
     "guided by dlib alone": GUIDED | {"guided": {"networks": ["dlib"]}},
     "guided by MobileFace alone": GUIDED | {"guided": {"networks": ["mobileface"]}},
+    "guided, light left alone": GUIDED | {"guided": {"light": 0.0}},
     "guided to the person": GUIDED | {"guided": {"mouth": 0.0, "turn": 0.0}},
     "guided by expression and turn": GUIDED | {"guided": {"identity": 0.0}},
     "guided more by the mouth": GUIDED | {"guided": {"mouth": 0.1}},
@@ -185,6 +186,8 @@ def guides_of(variant, data, folder):
         guides = {name: IdentityGuide(NETWORKS[name](folder), data, **each) for name in names}
     if any(kept.values()):
         guides["expression"] = AttributeGuide(FaceApiExpression(folder), data, weight=kept)
+    if weights["light"]:
+        guides["light"] = LightGuide(weight=weights["light"])
     return guides
 
 

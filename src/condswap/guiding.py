@@ -6,11 +6,11 @@ from typing import Any
 from torch import nn
 
 from condswap.faces import FaceApiExpression, FaceApiIdentity, MobileFaceIdentity
-from condswap.training import AttributeGuide, Guide, IdentityGuide
+from condswap.training import AttributeGuide, Guide, IdentityGuide, LightGuide
 
 
 def guides_in(folder: str | Path, data: Any) -> dict[str, Guide]:
-    """Make guides of the networks in a folder, by name: "dlib" and "mobileface" for the person, "expression" for what is kept.
+    """Make guides of the networks in a folder, by name: "dlib" and "mobileface", "expression" and "light".
 
     Args:
         folder: with the networks of `FaceApiIdentity` and `FaceApiExpression`. Where that of `MobileFaceIdentity` is, too, both
@@ -28,4 +28,5 @@ def guides_in(folder: str | Path, data: Any) -> dict[str, Guide]:
     return {
         **{name: IdentityGuide(network, data, weight=weight) for name, network in networks.items()},
         "expression": AttributeGuide(expression, data),
+        "light": LightGuide(),
     }

@@ -28,7 +28,7 @@ import torch
 from safetensors.torch import save_file
 from tiny_models import Pictures, quick, tiny
 from condswap import Augmentation, Objective, Trainer
-from condswap.training import every
+from condswap.training import LightGuide, every
 
 torch.set_num_threads(1)
 people = ("anna", "bob", "carl")
@@ -38,7 +38,7 @@ model = tiny(people, seed=int(os.environ.get("RANK", "0")), objective=objective)
 config = quick(
     batch_size=7, learning_rate=1e-4, augmentation=Augmentation(), back_translation=0.5, ramp_up=1, watch=3, guided=0.3
 )
-guides = {"red": lambda swaps: swaps.image[:, 0].mean((1, 2)) * (1 + swaps.label)}
+guides = {"red": lambda swaps: swaps.image[:, 0].mean((1, 2)) * (1 + swaps.label), "light": LightGuide()}
 """
 
 

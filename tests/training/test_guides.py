@@ -6,7 +6,7 @@ from tiny_models import OFF, Pictures, differing, quick, state_of, tiny
 from torch import nn
 
 from condswap import CGAN, ConfigError, DataError, ShapeError, ToyFaces, Trainer
-from condswap.training import AttributeGuide, IdentityGuide, SwapBatch, show
+from condswap.training import AttributeGuide, IdentityGuide, LightGuide, SwapBatch, show
 from condswap.training.guides import guide_step, swap_to_guide
 
 
@@ -25,7 +25,8 @@ def colour(faces):
 
 def swapped(*colours, label, source):
     image = torch.tensor(colours)[:, :, None, None].expand(-1, -1, 16, 16)
-    return SwapBatch(image, image, torch.ones(len(image), 1, 16, 16), torch.tensor(label), torch.tensor(source))
+    mask = torch.ones(len(image), 1, 16, 16)
+    return SwapBatch(image, image, mask, torch.tensor(label), torch.tensor(source), lambda picture: image)
 
 
 def test_a_missing_gap_is_what_real_pictures_get_less_what_the_swap_gets():
@@ -42,7 +43,7 @@ def test_whoever_has_enough_of_the_gap_is_not_pushed_further():
     image = torch.full((1, 3, 16, 16), 0.4)
     image[:, 1] = 0.9
     image.requires_grad_()
-    guide(SwapBatch(image, image, torch.ones(1, 1, 16, 16), torch.tensor([1]), torch.tensor([0]))).sum().backward()
+    guide(swapped((0.4, 0.9, 0.4), label=[1], source=[0])._replace(image=image)).sum().backward()
     assert not image.grad.any()
 
 
@@ -88,10 +89,57 @@ def test_what_is_measured_is_the_face_alone():
     picture = torch.rand(1, 3, 16, 16)
     image = picture.clone()
     image[:, :, :, 12:] = 1 - image[:, :, :, 12:]
-    swaps = SwapBatch(image, picture, data.masks[:1], torch.tensor([1]), torch.tensor([0]))
+    swaps = swapped((0.0, 0.0, 0.0), label=[1], source=[0])._replace(image=image, picture=picture, mask=data.masks[:1])
     assert guide(swaps).item() == 0
     image[:, :, :, 0] += 0.3
     assert guide(swaps).item() == pytest.approx(1.0 * 0.3 / 0.3**0.5, rel=1e-4)
+
+
+class Light:
+    """Swaps that show light as a swapper might; `asked` keeps the pictures that were to be swapped."""
+
+    def __init__(self, answer, *, mask=1.0):
+        self.answer, self.asked = answer, []
+        picture = torch.full((2, 3, 8, 8), 0.4)
+        masks = torch.full((2, 1, 8, 8), mask)
+        self.swaps = SwapBatch(picture, picture, masks, torch.tensor([1, 0]), torch.tensor([0, 1]), self.swap)
+
+    def swap(self, picture):
+        self.asked.append(picture)
+        return self.answer(picture)
+
+
+def test_a_swap_that_shows_the_light_of_its_picture_is_let_be_and_one_that_does_not_pays_for_the_difference():
+    assert LightGuide()(Light(lambda lit: lit).swaps).tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
+    still = Light(lambda lit: torch.full_like(lit, 0.4))
+    found = LightGuide(weight=0.5)(still.swaps)
+    (lit,) = still.asked
+    assert found.tolist() == pytest.approx(0.5 * (lit - 0.4).abs().mean((1, 2, 3)).numpy(), rel=1e-4)
+    assert found.min() > 0.001
+
+
+def test_what_light_does_to_a_small_face_counts_as_much():
+    torch.manual_seed(3)
+    whole = LightGuide()(Light(lambda lit: 0 * lit).swaps)
+    torch.manual_seed(3)
+    quarter = LightGuide()(Light(lambda lit: 0 * lit, mask=0.25).swaps)
+    torch.testing.assert_close(quarter, 4 * whole)
+
+
+def test_lights_are_brighter_darker_and_fall_off_to_every_side_as_far_as_is_said():
+    torch.manual_seed(0)
+    guide, light = LightGuide(), Light(lambda lit: lit)
+    for _ in range(300):
+        guide(light.swaps)
+    found = torch.stack(light.asked)[:, 0, 0] / 0.4
+    assert torch.equal(torch.stack(light.asked)[:, 0], torch.stack(light.asked)[:, 1])  # the same for all of a step
+    level = found.mean((1, 2)).log()
+    across = (
+        (found[:, :, -1].mean(1) - found[:, :, 0].mean(1)) / found.mean((1, 2)) / 2 * 8 / 7
+    )  # outer pixels' middles
+    down = (found[:, -1].mean(1) - found[:, 0].mean(1)) / found.mean((1, 2)) / 2 * 8 / 7
+    for change, most in ((level, 0.25), (across, 0.4), (down, 0.4 / 3)):
+        assert change.abs().max() <= most + 1e-4 and change.min() < -0.9 * most and change.max() > 0.9 * most
 
 
 def test_a_network_is_not_trained_and_is_in_evaluation_mode():
@@ -117,9 +165,30 @@ def test_swaps_are_shown_as_they_will_be_used_and_teach_the_whole_generator():
     inside = (slice(None), slice(None), slice(7, 9), slice(7, 9))  # far from the soft edge
     torch.testing.assert_close(given.image[inside], face.image[inside], rtol=0, atol=1e-3)
     assert torch.equal(given.image[..., 0, 0], given.picture[..., 0, 0])
+    torch.testing.assert_close(given.swap(given.picture), given.image)
     given.image.sum().backward()
     for part in (model.generator.encoder, model.generator.bottleneck, model.generator.decoder):
         assert any(one.grad is not None and one.grad.any() for one in part.parameters())
+
+
+def test_other_pictures_are_swapped_to_the_same_people_and_teach_the_whole_generator_too():
+    data, model = Pictures(), tiny()
+    model.train()
+    batch = {"image": data.images, "mask": data.masks, "label": torch.tensor(data.labels)}
+    shown = show(model, batch)
+    picks, to = torch.tensor([3, 4]), torch.tensor([0, 1])
+    given = swap_to_guide(model, batch, shown.features.detach(), picks=picks, to=to, source=shown.source)
+    others = given.swap(0.5 * given.picture)
+    assert all(one.training for one in model.generator.modules())
+    others.sum().backward()
+    for part in (model.generator.encoder, model.generator.bottleneck, model.generator.decoder):
+        assert any(one.grad is not None and one.grad.any() for one in part.parameters())
+    model.eval()
+    with torch.no_grad():
+        face = model.generator(0.5 * given.picture, to, given.source, given.mask)
+    inside = (slice(None), slice(None), slice(7, 9), slice(7, 9))
+    torch.testing.assert_close(others[inside], face.image[inside], rtol=0, atol=1e-3)
+    assert torch.equal(others[..., 0, 0], 0.5 * given.picture[..., 0, 0])
 
 
 def test_penalties_are_averaged_over_the_count_and_named():

@@ -3,7 +3,7 @@
 from condswap.training.callbacks import Hook, every
 from condswap.training.config import TrainerConfig
 from condswap.training.ema import average_into
-from condswap.training.guides import AttributeGuide, Guide, IdentityGuide, SwapBatch
+from condswap.training.guides import AttributeGuide, Guide, IdentityGuide, LightGuide, SwapBatch
 from condswap.training.learning import Learned, learn_class
 from condswap.training.steps import (
     CodeAdversary,
@@ -25,6 +25,7 @@ __all__ = [
     "Hook",
     "IdentityGuide",
     "Learned",
+    "LightGuide",
     "Seen",
     "Shown",
     "SwapBatch",

@@ -15,6 +15,7 @@ from torch.utils.data import default_collate
 
 from condswap.cgan import CGAN
 from condswap.component import is_number
+from condswap.data.augment import adjust_gain, light_ramp
 from condswap.data.clips import by_class
 from condswap.errors import ConfigError, DataError, ShapeError
 from condswap.generator import evaluating
@@ -25,6 +26,7 @@ from condswap.types import Batch, Features, Image, Label, Mask
 
 _AT_ONCE = 32  # pictures that a network gets at once
 _PICTURES = 96  # of a class, that it is known by
+_GAIN, _RAMP = 0.25, 0.4  # the most that a light changes: by e^0.25, and by 0.4 from the middle to a side
 
 
 class SwapBatch(NamedTuple):
@@ -36,6 +38,8 @@ class SwapBatch(NamedTuple):
         mask: of their faces (b, 1, h, w).
         label: the class that each is shown as, int64 (b).
         source: the class of the person who is in the picture, int64 (b).
+        swap: pictures (b, 3, h, w) to their swaps, as `image` is of `picture`: of the same faces, for a guide that compares
+            them. Gradients flow back through it, too; each call costs what these swaps cost.
     """
 
     image: Image
@@ -43,6 +47,7 @@ class SwapBatch(NamedTuple):
     mask: Mask
     label: Label
     source: Label
+    swap: Callable[[Image], Image]
 
 
 Guide: TypeAlias = Callable[[SwapBatch], Tensor]
@@ -176,6 +181,44 @@ class AttributeGuide(nn.Module):
         return torch.stack([one.float() for one in self._named(faces).values()], dim=1)
 
 
+class LightGuide(nn.Module):
+    """Asks that light which is put on a picture is on its swap, too.
+
+    Every step puts another light on the pictures, brighter or darker and falling off to a side, swaps them once more, and asks
+    for what that light makes of the swaps. It needs no network. Beside an `IdentityGuide` it holds swaps to the light of their
+    pictures, where the person would be more like themselves in the light of their own.
+
+    Args:
+        weight: of the mean absolute difference over the face.
+
+    Raises:
+        ConfigError: the weight is no number from 0 up.
+
+    Example:
+        >>> picture, face = 0.4 * torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
+        >>> label, source = torch.tensor([1]), torch.tensor([0])
+        >>> round(LightGuide()(SwapBatch(picture, picture, face, label, source, lambda lit: lit)).item(), 4)
+        0.0
+    """
+
+    def __init__(self, *, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = _weight(weight, "weight")
+
+    def forward(self, swaps: SwapBatch) -> Tensor:
+        """Give the weighed difference, (b)."""
+        # One light for all swaps of a step: processes that share a batch then draw the same.
+        brighter, right, down = (2 * torch.rand(3) - 1).to(swaps.picture.device, non_blocking=True)
+        factor = (_GAIN * brighter).exp().expand(len(swaps.picture), 3)
+        slope = torch.stack([_RAMP * right, _RAMP / 3 * down]).expand(len(swaps.picture), 2)
+
+        def lit(image: Image) -> Image:
+            return light_ramp(adjust_gain(image, factor), slope)
+
+        off = (swaps.swap(lit(swaps.picture)) - lit(swaps.image)).abs().mean((1, 2, 3))
+        return self.weight * off / swaps.mask.mean((1, 2, 3)).clamp_min(1e-6)
+
+
 def swap_to_guide(
     model: CGAN, batch: Batch, features: Features, *, picks: Tensor, to: Label, source: Label
 ) -> SwapBatch:
@@ -189,10 +232,18 @@ def swap_to_guide(
         to: the class to show of each of them, int64 (n).
         source: the class of the person in each picture of the batch.
     """
+    picture, mask, source = batch["image"][picks], batch["mask"][picks], source[picks]
+
+    def shown(features: Features, picture: Image) -> Image:
+        return pasted(picture, model.generator.show(features, to, source).image, mask)
+
+    def swap(picture: Image) -> Image:
+        with evaluating(model.generator):
+            return shown(model.generator.encode(picture, mask), picture)
+
     with evaluating(model.generator):
-        face = model.generator.show(features[picks], to, source[picks])
-    picture, mask = batch["image"][picks], batch["mask"][picks]
-    return SwapBatch(pasted(picture, face.image, mask), picture, mask, to, source[picks])
+        image = shown(features[picks], picture)
+    return SwapBatch(image, picture, mask, to, source, swap)
 
 
 def guide_step(guides: Mapping[str, Guide], swaps: SwapBatch, *, count: float) -> tuple[Tensor, Metrics]:
