@@ -79,7 +79,7 @@ CRISP = {"adversarial": 0.03, "adversarial_loss": "hinge"}
 GUIDED = {"guided": {}, "bottleneck": {"noise": 0.15}}
 NETWORKS = {"dlib": FaceApiIdentity, "mobileface": MobileFaceIdentity}  # which share the weight of the person
 # Of the guides, which "guided" changes.
-WEIGHTS = {"identity": 0.16, "reach": 1.2, "mouth": 0.05, "turn": 0.05, "light": 1.0, "networks": list(NETWORKS)}
+WEIGHTS = {"identity": 0.1, "reach": 1.2, "mouth": 0.05, "turn": 0.05, "light": 0.3, "networks": list(NETWORKS)}
 VARIANTS = {
     "default": {},
     "code not normalised": {"bottleneck": {"normalisation": "none"}},

@@ -17,11 +17,11 @@ def faces():
 
 def test_each_network_for_the_person_asks_with_its_part_of_the_weight(faces, tmp_path):
     one = guides_in(write_face_api(tmp_path), faces)
-    assert {name: guide.weight for name, guide in one.items() if isinstance(guide, IdentityGuide)} == {"dlib": 0.16}
+    assert {name: guide.weight for name, guide in one.items() if isinstance(guide, IdentityGuide)} == {"dlib": 0.1}
     two = guides_in(write_mobile_face(tmp_path), faces)
     assert {name: guide.weight for name, guide in two.items() if isinstance(guide, IdentityGuide)} == {
-        "dlib": 0.08,
-        "mobileface": 0.08,
+        "dlib": 0.05,
+        "mobileface": 0.05,
     }
     assert two["mobileface"].means.shape == (2, 256)
     image = torch.rand(1, 3, 32, 32, requires_grad=True)

@@ -24,7 +24,7 @@ def guides_in(folder: str | Path, data: Any) -> dict[str, Guide]:
     if MobileFaceIdentity.is_in(folder):
         networks["mobileface"] = MobileFaceIdentity(folder)
     expression = FaceApiExpression(folder)
-    weight = 0.16 / len(networks)
+    weight = 0.1 / len(networks)
     return {
         **{name: IdentityGuide(network, data, weight=weight) for name, network in networks.items()},
         "expression": AttributeGuide(expression, data),

@@ -201,7 +201,7 @@ class LightGuide(nn.Module):
         0.0
     """
 
-    def __init__(self, *, weight: float = 1.0) -> None:
+    def __init__(self, *, weight: float = 0.3) -> None:
         super().__init__()
         self.weight = _weight(weight, "weight")
 
