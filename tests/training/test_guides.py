@@ -134,10 +134,9 @@ def test_lights_are_brighter_darker_and_fall_off_to_every_side_as_far_as_is_said
     found = torch.stack(light.asked)[:, 0, 0] / 0.4
     assert torch.equal(torch.stack(light.asked)[:, 0], torch.stack(light.asked)[:, 1])  # the same for all of a step
     level = found.mean((1, 2)).log()
-    across = (
-        (found[:, :, -1].mean(1) - found[:, :, 0].mean(1)) / found.mean((1, 2)) / 2 * 8 / 7
-    )  # outer pixels' middles
-    down = (found[:, -1].mean(1) - found[:, 0].mean(1)) / found.mean((1, 2)) / 2 * 8 / 7
+    outer = 2 * 7 / 8  # from the first of 8 pixels to the last, middle to middle, of a width of 2
+    across = (found[:, :, -1] - found[:, :, 0]).mean(1) / found.mean((1, 2)) / outer
+    down = (found[:, -1] - found[:, 0]).mean(1) / found.mean((1, 2)) / outer
     for change, most in ((level, 0.25), (across, 0.4), (down, 0.4 / 3)):
         assert change.abs().max() <= most + 1e-4 and change.min() < -0.9 * most and change.max() > 0.9 * most
 
