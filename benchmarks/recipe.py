@@ -337,8 +337,9 @@ def turns(model, data, landmarks):
     """Give the mean error of the turn of the raw swap, beside those of the picture itself and of a random frame of the target.
 
     The outline of a swap that was pasted is the picture's own and tells the turn of the head, so here the face is alone. The
-    landmarks of a face alone differ from those of the whole picture, also where it is the picture's own face, and not alike
-    for a face and its mirror image: so the errors are given twice, as seen, and as the mean of what is seen in both.
+    landmarks of a face alone differ from those of the whole picture, also where it is the picture's own face, and more the
+    softer it is: so that face is measured with half of the model's pixels, too. They are not alike for a face and its mirror
+    image: so the errors are given twice, as seen, and as the mean of what is seen in both.
     """
 
     def seen(faces):
@@ -346,18 +347,29 @@ def turns(model, data, landmarks):
         one = landmarks(faces)["yaw"]
         return torch.stack([one, (one - landmarks(faces.flip(3))["yaw"]) / 2])
 
-    errors = {"raw yaw error": [], "the picture's own": [], "a random frame's": []}
+    size = model.image_shape[1:]
+    half = [side // 2 for side in size]
+    errors = {
+        "raw yaw error": [],
+        "the picture's own": [],
+        "the picture's own, half the pixels": [],
+        "a random frame's": [],
+    }
     for start in range(0, len(data), 32):
         batch = default_collate([data[index] for index in range(start, min(start + 32, len(data)))])
         image, mask, source = batch["image"], batch["mask"], batch["label"]
-        small, small_mask = (F.interpolate(one, size=model.image_shape[1:], mode="area") for one in (image, mask))
+        small, small_mask = (F.interpolate(one, size=size, mode="area") for one in (image, mask))
         true = seen(image)
-        errors["the picture's own"].append((seen(alone(image, mask)) - true).abs())
+
+        def off(face, image=image, mask=mask, true=true):
+            face = F.interpolate(face, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+            return (seen(alone(face, mask)) - true).abs()
+
+        errors["the picture's own"].append(off(image))
+        errors["the picture's own, half the pixels"].append(off(F.interpolate(image, size=half, mode="area")))
         for shift in range(1, len(data.classes)):
             to = (source + shift) % len(data.classes)
-            face = model.generator(small, to, source, small_mask).image
-            face = F.interpolate(face, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
-            errors["raw yaw error"].append((seen(alone(face, mask)) - true).abs())
+            errors["raw yaw error"].append(off(model.generator(small, to, source, small_mask).image))
             others = [[index for index, one in enumerate(data.labels) if one == label] for label in to.tolist()]
             picks = [indices[(start + 37 * place) % len(indices)] for place, indices in enumerate(others)]
             random = torch.stack([data[pick]["image"] for pick in picks])
