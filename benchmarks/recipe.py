@@ -76,7 +76,7 @@ class DecoderPerPerson(Decoder):
 # What a variant changes: arguments of a part by its role, and fields of the Objective, of the Augmentation and of the trainer's
 # settings; "late": the share of the run after which the discriminator begins.
 CRISP = {"adversarial": 0.03, "adversarial_loss": "hinge"}
-GUIDED = {"guided": {}, "bottleneck": {"noise": 0.15}}
+GUIDED = {"guided": {}, "bottleneck": {"noise": 0.15}, "objective": {"code_adversary": 0.0}}
 NETWORKS = {"dlib": FaceApiIdentity, "mobileface": MobileFaceIdentity}  # which share the weight of the person
 # Of the guides, which "guided" changes.
 WEIGHTS = {"identity": 0.1, "reach": 1.2, "mouth": 0.05, "turn": 0.05, "light": 0.3, "networks": list(NETWORKS)}
@@ -124,6 +124,7 @@ VARIANTS = {
     "guided": GUIDED,
     "guided by dlib alone": GUIDED | {"guided": {"networks": ["dlib"]}},
     "guided by MobileFace alone": GUIDED | {"guided": {"networks": ["mobileface"]}},
+    "guided, with the adversary of the code": GUIDED | {"objective": {}},
     "guided, light left alone": GUIDED | {"guided": {"light": 0.0}},
     "guided to the person": GUIDED | {"guided": {"mouth": 0.0, "turn": 0.0}},
     "guided by expression and turn": GUIDED | {"guided": {"identity": 0.0}},
@@ -133,7 +134,12 @@ VARIANTS = {
     "guided, noise of 0.3": GUIDED | {"bottleneck": {}},
     "guided, no noise": GUIDED | {"bottleneck": {"noise": 0.0}},
     "guided, half of the pictures": GUIDED | {"trainer": {"guided": 0.5}},
-    "crisp, guided": GUIDED | {"objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
+    "crisp, guided": GUIDED
+    | {
+        "objective": CRISP | GUIDED["objective"],
+        "late": 0.6,
+        "trainer": {"discriminator_learning_rate": 1e-3},
+    },
     "one decoder a person": {"parts": "per person"},
     "one decoder a person, warp": {"parts": "per person", "augmentation": {"warp": 0.06}},
     "paper, MLP": {"paper": "mlp", "rate": 5e-4},

@@ -26,6 +26,7 @@ Writes `RUN/previews/start.png`, `RUN/state/state.safetensors`, `RUN/swaps.png`,
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ from torch.utils.data import default_collate
 from condswap import CGAN, FaceFolder, Objective, Trainer, TrainerConfig, every
 from condswap.errors import CondswapError, ConfigError, DataError
 from condswap.evaluation import evaluate, load_identity
-from condswap.guiding import guides_in
+from condswap.guiding import guided_model, guides_in
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
 from condswap.training import Guide
@@ -151,9 +152,9 @@ def run(given: argparse.Namespace) -> None:
     train, held_back = read(given.faces, given.classes, given.image_size).split(held_back=0.15)
     torch.manual_seed(0)
     guides = guides_in(given.guides, train) if given.guides else {}
-    noise = 0.15 if guides else 0.3  # against leaks, as guides are
-    model = CGAN.default(given.image_size, classes=train.classes, bottleneck=given.bottleneck, noise=noise)
-    model.objective = Objective.crisp()
+    assemble = guided_model if guides else CGAN.default
+    model = assemble(given.image_size, classes=train.classes, bottleneck=given.bottleneck)
+    model.objective = replace(Objective.crisp(), code_adversary=model.objective.code_adversary)
     trainer = begin(given, model, guides)
     swapper, previews = given.out / "swapper", given.out / "previews"
     previews.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,8 @@ import torch
 from face_api_files import write_face_api
 from mobile_face_files import write_mobile_face
 
-from condswap import DataError, ToyFaces
-from condswap.guiding import guides_in
+from condswap import CGAN, DataError, ToyFaces
+from condswap.guiding import guided_model, guides_in
 from condswap.training import IdentityGuide, SwapBatch
 
 
@@ -35,3 +35,14 @@ def test_each_network_for_the_person_asks_with_its_part_of_the_weight(faces, tmp
 def test_without_the_networks_of_face_api_it_says_where_they_are_to_be_had(faces, tmp_path):
     with pytest.raises(DataError, match="npm pack @vladmandic/face-api"):
         guides_in(write_mobile_face(tmp_path), faces)
+
+
+def test_the_model_for_guides_is_the_default_but_for_what_they_do_in_its_stead():
+    guided, default = (
+        make(64, classes=["anna", "bob"], bottleneck="mlp").config() for make in (guided_model, CGAN.default)
+    )
+    assert guided["bottleneck"].pop("noise") == 0.15
+    assert default["bottleneck"].pop("noise") == 0.3
+    assert guided["objective"].pop("code_adversary") == 0
+    assert default["objective"].pop("code_adversary") > 0
+    assert guided == default

@@ -233,10 +233,9 @@ def test_a_guided_run_is_guided_in_its_second_half_and_goes_on(faces, tmp_path, 
     assert main(guided) == 0
     assert seen == [set()] * 3 + [{"g/dlib", "g/mobileface", "g/expression"}] * 3
     assert main(guided[:-2]) != 0
-    assert (
-        "noise 0.15, not 0.3; assemble it as it was, with the same size, bottleneck and guides"
-        in capsys.readouterr().err
-    )
+    refused = capsys.readouterr().err
+    assert "noise 0.15, not 0.3" in refused
+    assert "code_adversary 0.0, not 0.04; assemble it as it was, with the same size, bottleneck and guides" in refused
 
 
 def test_guides_that_are_not_there_or_have_nobody_to_look_at_are_told_before_the_training(faces, tmp_path):

@@ -1,10 +1,16 @@
-"""The guides that the networks in a folder make: whose files npm packages have, as `docs/how-to/guides.md` tells."""
+"""A training that guides look at: the model for it, and the guides that the networks in a folder make.
 
+Those networks' files npm packages have, as `docs/how-to/guides.md` tells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from condswap.cgan import CGAN
 from condswap.faces import FaceApiExpression, FaceApiIdentity, MobileFaceIdentity
 from condswap.training import AttributeGuide, Guide, IdentityGuide, LightGuide
 
@@ -30,3 +36,29 @@ def guides_in(folder: str | Path, data: Any) -> dict[str, Guide]:
         "expression": AttributeGuide(expression, data),
         "light": LightGuide(),
     }
+
+
+def guided_model(
+    image_size: int | Sequence[int], *, classes: Sequence[str], bottleneck: str = "cross_attention"
+) -> CGAN:
+    """Assemble `CGAN.default` for a training whose guides ask for the person to show.
+
+    They keep the person in the picture out of swaps, so it does with half of the noise on the code and without an adversary of
+    it, which both cost the reconstruction.
+
+    Args:
+        image_size: as `CGAN.default` takes it, as the others.
+        classes: the names of the classes.
+        bottleneck: "cross_attention" or "mlp".
+
+    Raises:
+        ShapeError: the size does not divide; the message says which sizes do.
+        ConfigError: the bottleneck is not known.
+
+    Example:
+        >>> guided_model(64, classes=["anna", "bob"]).objective.code_adversary
+        0.0
+    """
+    model = CGAN.default(image_size, classes=classes, bottleneck=bottleneck, noise=0.15)
+    model.objective = replace(model.objective, code_adversary=0.0)
+    return model

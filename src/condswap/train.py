@@ -14,7 +14,7 @@ from condswap.data.packed import SUFFIX
 from condswap.errors import ConfigError, DataError
 from condswap.evaluation import Report, evaluate, load_identity
 from condswap.files import make_writable_folder, write_atomically
-from condswap.guiding import guides_in
+from condswap.guiding import guided_model, guides_in
 from condswap.pictures import save_grid
 from condswap.pretrained import mark_of
 from condswap.progress import say
@@ -102,8 +102,8 @@ def run(
     train, held = data.split(held_back=_HELD_BACK)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        noise = 0.3 if guides is None else 0.15  # against leaks, as guides are
-        model = CGAN.default(image_size, classes=data.classes, bottleneck=bottleneck, noise=noise)
+        assemble = CGAN.default if guides is None else guided_model
+        model = assemble(image_size, classes=data.classes, bottleneck=bottleneck)
     guiding = None
     if guides is not None:
         if len(data.classes) < 2:
