@@ -43,8 +43,8 @@ def guided_model(
 ) -> CGAN:
     """Assemble `CGAN.default` for a training whose guides ask for the person to show.
 
-    They keep the person in the picture out of swaps, so it does with half of the noise on the code and without an adversary of
-    it, which both cost the reconstruction.
+    They keep the person in the picture out of swaps, so it does with half of the noise on the code, which costs the mouth, and
+    without an adversary of it, which costs the reconstruction.
 
     Args:
         image_size: as `CGAN.default` takes it, as the others.
