@@ -75,7 +75,11 @@ class DecoderPerPerson(Decoder):
 
 # What a variant changes: arguments of a part by its role, and fields of the Objective, of the Augmentation and of the trainer's
 # settings; "late": the share of the run after which the discriminator begins.
-CRISP = {"adversarial": 0.03, "adversarial_loss": "hinge"}
+CRISP = {
+    "objective": {"adversarial": 0.03, "adversarial_loss": "hinge"},
+    "late": 0.6,
+    "trainer": {"discriminator_learning_rate": 1e-3},
+}
 GUIDED = {"guided": {}, "bottleneck": {"noise": 0.15}, "objective": {"code_adversary": 0.0}}
 NETWORKS = {"dlib": FaceApiIdentity, "mobileface": MobileFaceIdentity}  # which share the weight of the person
 # Of the guides, which "guided" changes.
@@ -114,13 +118,8 @@ VARIANTS = {
     "code of 32 channels": {"encoder": {"code_channels": 32}},
     "constant rate": {"planned": False},
     "light as before": {"augmentation": {"ramp": 0.15, "gain": 0.075, "colour": 0.03}},
-    "crisp": {"objective": CRISP, "late": 0.6, "trainer": {"discriminator_learning_rate": 1e-3}},
-    "crisp, no noise": {
-        "bottleneck": {"noise": 0.0},
-        "objective": CRISP,
-        "late": 0.6,
-        "trainer": {"discriminator_learning_rate": 1e-3},
-    },
+    "crisp": CRISP,
+    "crisp, no noise": CRISP | {"bottleneck": {"noise": 0.0}},
     "guided": GUIDED,
     "guided by dlib alone": GUIDED | {"guided": {"networks": ["dlib"]}},
     "guided by MobileFace alone": GUIDED | {"guided": {"networks": ["mobileface"]}},
@@ -134,12 +133,7 @@ VARIANTS = {
     "guided, noise of 0.3": GUIDED | {"bottleneck": {}},
     "guided, no noise": GUIDED | {"bottleneck": {"noise": 0.0}},
     "guided, half of the pictures": GUIDED | {"trainer": {"guided": 0.5}},
-    "crisp, guided": GUIDED
-    | {
-        "objective": CRISP | GUIDED["objective"],
-        "late": 0.6,
-        "trainer": {"discriminator_learning_rate": 1e-3},
-    },
+    "crisp, guided": GUIDED | CRISP | {"objective": CRISP["objective"] | GUIDED["objective"]},
     "one decoder a person": {"parts": "per person"},
     "one decoder a person, warp": {"parts": "per person", "augmentation": {"warp": 0.06}},
     "paper, MLP": {"paper": "mlp", "rate": 5e-4},
