@@ -47,7 +47,7 @@ def guided_model(
     without an adversary of it, which costs the reconstruction.
 
     Args:
-        image_size: as `CGAN.default` takes it, as the others.
+        image_size: the side of a square picture, or (height, width), in pixels; the sizes that `CGAN.default` takes.
         classes: the names of the classes.
         bottleneck: "cross_attention" or "mlp".
 
