@@ -25,6 +25,7 @@ from torch.utils.data import Subset, default_collate
 
 from condswap import CGAN, Bottleneck, ConvDecoder, Decoder, FaceFolder, ToyFaces, Trainer, TrainerConfig, every
 from condswap.data import Augmentation, find_clips
+from condswap.data.clips import by_class
 from condswap.evaluation import evaluate, load_identity
 from condswap.faces import Expression, FaceApiExpression, FaceApiIdentity, MobileFaceIdentity
 from condswap.losses import gaussian_blur, masked_mean
@@ -334,12 +335,14 @@ def sharpness(model, data):
 
 @torch.no_grad()
 def turns(model, data, landmarks):
-    """Give the mean error of the turn of the raw swap, beside those of the picture itself and of a random frame of the target.
+    """Give the mean error of the turn of the raw swap, beside what other faces get.
 
-    The outline of a swap that was pasted is the picture's own and tells the turn of the head, so here the face is alone. The
-    landmarks of a face alone differ from those of the whole picture, also where it is the picture's own face, and more the
-    softer it is: so that face is measured with half of the model's pixels, too. They are not alike for a face and its mirror
-    image: so the errors are given twice, as seen, and as the mean of what is seen in both.
+    The outline of a swap that was pasted is the picture's own and tells the turn of the head, so here the face is alone, and
+    so is the picture's, which it is held against: landmarks of a face alone differ from those of its whole picture, by which
+    a perfect swap would err, too. That is what "to the whole" means. The mask still tells some of the turn: so the mean face
+    of the target is put into it. A face looks less turned the softer it is: so the picture's own is measured with half of
+    the model's pixels. And landmarks of a face are not those of its mirror image: so the errors are given twice, as seen, and
+    as the mean of what is seen in both.
     """
 
     def seen(faces):
@@ -349,31 +352,35 @@ def turns(model, data, landmarks):
 
     size = model.image_shape[1:]
     half = [side // 2 for side in size]
-    errors = {
-        "raw yaw error": [],
-        "the picture's own": [],
-        "the picture's own, half the pixels": [],
-        "a random frame's": [],
-    }
+    places = by_class(data.labels)
+    means = {label: torch.stack([data[one]["image"] for one in places[label]]).mean(0) for label in places}
+    errors = {}
+
+    def add(name, turn, true):
+        errors.setdefault(name, []).append((turn - true).abs())
+
     for start in range(0, len(data), 32):
         batch = default_collate([data[index] for index in range(start, min(start + 32, len(data)))])
         image, mask, source = batch["image"], batch["mask"], batch["label"]
         small, small_mask = (F.interpolate(one, size=size, mode="area") for one in (image, mask))
-        true = seen(image)
+        whole, true = seen(image), seen(alone(image, mask))
 
-        def off(face, image=image, mask=mask, true=true):
+        def turn(face, image=image, mask=mask):
             face = F.interpolate(face, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
-            return (seen(alone(face, mask)) - true).abs()
+            return seen(alone(face, mask))
 
-        errors["the picture's own"].append(off(image))
-        errors["the picture's own, half the pixels"].append(off(F.interpolate(image, size=half, mode="area")))
+        soft = turn(F.interpolate(image, size=half, mode="area"))
         for shift in range(1, len(data.classes)):
             to = (source + shift) % len(data.classes)
-            errors["raw yaw error"].append(off(model.generator(small, to, source, small_mask).image))
-            others = [[index for index, one in enumerate(data.labels) if one == label] for label in to.tolist()]
-            picks = [indices[(start + 37 * place) % len(indices)] for place, indices in enumerate(others)]
-            random = torch.stack([data[pick]["image"] for pick in picks])
-            errors["a random frame's"].append((seen(random) - true).abs())
+            swap = turn(model.generator(small, to, source, small_mask).image)
+            add("raw yaw error", swap, true)
+            add("raw yaw error to the whole", swap, whole)
+            add("the picture's own, half the pixels", soft, true)
+            add("the picture's own to the whole", true, whole)
+            add("the mean face's", turn(torch.stack([means[label] for label in to.tolist()])), true)
+            picks = [(start + 37 * place, places[label]) for place, label in enumerate(to.tolist())]
+            random = torch.stack([data[indices[pick % len(indices)]]["image"] for pick, indices in picks])
+            add("a random frame's", seen(random), whole)
     found = {}
     for name, parts in errors.items():
         plain, both = torch.cat(parts, dim=1).nanmean(1).tolist()
