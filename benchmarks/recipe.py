@@ -339,10 +339,11 @@ def turns(model, data, landmarks):
 
     The outline of a swap that was pasted is the picture's own and tells the turn of the head, so here the face is alone, and
     so is the picture's, which it is held against: landmarks of a face alone differ from those of its whole picture, by which
-    a perfect swap would err, too. That is what "to the whole" means. The mask still tells some of the turn: so the mean face
-    of the target is put into it. A face looks less turned the softer it is: so the picture's own is measured with half of
-    the model's pixels. And landmarks of a face are not those of its mirror image: so the errors are given twice, as seen, and
-    as the mean of what is seen in both.
+    a perfect swap would err, too. That is what "to the whole" means, and "as it comes" is the swap with what the decoder
+    paints outside of the face, which nothing asks for, held against the whole picture. The mask still tells some of the turn:
+    so the mean face of the target is put into it. A face looks less turned the softer it is: so the picture's own is measured
+    with half of the model's pixels. And landmarks of a face are not those of its mirror image: so the errors are given twice,
+    as seen, and as the mean of what is seen in both.
     """
 
     def seen(faces):
@@ -350,7 +351,10 @@ def turns(model, data, landmarks):
         one = landmarks(faces)["yaw"]
         return torch.stack([one, (one - landmarks(faces.flip(3))["yaw"]) / 2])
 
-    size = model.image_shape[1:]
+    def enlarged(faces):
+        return F.interpolate(faces, size=full, mode="bicubic", antialias=True).clamp(0, 1)
+
+    size, full = model.image_shape[1:], data[0]["image"].shape[1:]
     half = [side // 2 for side in size]
     places = by_class(data.labels)
     means = {label: torch.stack([data[one]["image"] for one in places[label]]).mean(0) for label in places}
@@ -365,19 +369,17 @@ def turns(model, data, landmarks):
         small, small_mask = (F.interpolate(one, size=size, mode="area") for one in (image, mask))
         whole, true = seen(image), seen(alone(image, mask))
 
-        def turn(face, image=image, mask=mask):
-            face = F.interpolate(face, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
-            return seen(alone(face, mask))
-
-        soft = turn(F.interpolate(image, size=half, mode="area"))
+        soft = seen(alone(enlarged(F.interpolate(image, size=half, mode="area")), mask))
         for shift in range(1, len(data.classes)):
             to = (source + shift) % len(data.classes)
-            swap = turn(model.generator(small, to, source, small_mask).image)
+            raw = enlarged(model.generator(small, to, source, small_mask).image)
+            swap = seen(alone(raw, mask))
             add("raw yaw error", swap, true)
             add("raw yaw error to the whole", swap, whole)
+            add("raw yaw error as it comes", seen(raw), whole)
             add("the picture's own, half the pixels", soft, true)
             add("the picture's own to the whole", true, whole)
-            add("the mean face's", turn(torch.stack([means[label] for label in to.tolist()])), true)
+            add("the mean face's", seen(alone(torch.stack([means[label] for label in to.tolist()]), mask)), true)
             picks = [(start + 37 * place, places[label]) for place, label in enumerate(to.tolist())]
             random = torch.stack([data[indices[pick % len(indices)]]["image"] for pick, indices in picks])
             add("a random frame's", seen(random), whole)
