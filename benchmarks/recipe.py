@@ -27,6 +27,7 @@ from condswap import CGAN, Bottleneck, ConvDecoder, Decoder, FaceFolder, ToyFace
 from condswap.data import Augmentation, find_clips
 from condswap.data.clips import by_class
 from condswap.evaluation import evaluate, load_identity
+from condswap.evaluation.references import resized
 from condswap.faces import Expression, FaceApiExpression, FaceApiIdentity, MobileFaceIdentity
 from condswap.losses import gaussian_blur, masked_mean
 from condswap.losses.masked import alone
@@ -351,11 +352,8 @@ def turns(model, data, landmarks):
         one = landmarks(faces)["yaw"]
         return torch.stack([one, (one - landmarks(faces.flip(3))["yaw"]) / 2])
 
-    def enlarged(faces):
-        return F.interpolate(faces, size=full, mode="bicubic", antialias=True).clamp(0, 1)
-
     size, full = model.image_shape[1:], data[0]["image"].shape[1:]
-    half = [side // 2 for side in size]
+    half = (size[0] // 2, size[1] // 2)
     places = by_class(data.labels)
     means = {label: torch.stack([data[one]["image"] for one in places[label]]).mean(0) for label in places}
     errors = {}
@@ -366,22 +364,21 @@ def turns(model, data, landmarks):
     for start in range(0, len(data), 32):
         batch = default_collate([data[index] for index in range(start, min(start + 32, len(data)))])
         image, mask, source = batch["image"], batch["mask"], batch["label"]
-        small, small_mask = (F.interpolate(one, size=size, mode="area") for one in (image, mask))
+        small, small_mask = resized(image, size), resized(mask, size)
         whole, true = seen(image), seen(alone(image, mask))
-
-        soft = seen(alone(enlarged(F.interpolate(image, size=half, mode="area")), mask))
+        add("the picture's own to the whole", true, whole)
+        add("the picture's own, half the pixels", seen(alone(resized(resized(image, half), full), mask)), true)
         for shift in range(1, len(data.classes)):
             to = (source + shift) % len(data.classes)
-            raw = enlarged(model.generator(small, to, source, small_mask).image)
+            raw = resized(model.generator(small, to, source, small_mask).image, full)
             swap = seen(alone(raw, mask))
             add("raw yaw error", swap, true)
             add("raw yaw error to the whole", swap, whole)
             add("raw yaw error as it comes", seen(raw), whole)
-            add("the picture's own, half the pixels", soft, true)
-            add("the picture's own to the whole", true, whole)
             add("the mean face's", seen(alone(torch.stack([means[label] for label in to.tolist()]), mask)), true)
-            picks = [(start + 37 * place, places[label]) for place, label in enumerate(to.tolist())]
-            random = torch.stack([data[indices[pick % len(indices)]]["image"] for pick, indices in picks])
+            others = [places[label] for label in to.tolist()]
+            picks = [indices[(start + 37 * place) % len(indices)] for place, indices in enumerate(others)]
+            random = torch.stack([data[pick]["image"] for pick in picks])
             add("a random frame's", seen(random), whole)
     found = {}
     for name, parts in errors.items():

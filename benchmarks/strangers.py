@@ -21,8 +21,9 @@ from torch.utils.data import Subset, default_collate
 from condswap import CGAN, FaceFolder, ToyFaces, Trainer, TrainerConfig
 from condswap.data import Augmentation, find_clips
 from condswap.evaluation import load_identity
+from condswap.evaluation.references import pasted
 from condswap.export.graphs import DfmGraph
-from condswap.losses import blur_mask, masked_mean, ssim
+from condswap.losses import masked_mean, ssim
 
 FRAMES = (1, 4, 32)  # of a stranger
 DRAWS = 4  # other frames, for the smaller counts
@@ -40,17 +41,11 @@ def average(rows):
     return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
 
 
-def paste(image, shown, mask):
-    """Put a face into the whole picture, inside its softened mask."""
-    shown = F.interpolate(shown, size=image.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
-    return torch.lerp(image, shown, blur_mask(mask, fraction=0.04))
-
-
 def live(graph, image, big):
     """Do what a live application does with a DFM: no mask is known, and the smaller of the two that it gives is used."""
     before, shown, mask = (one.movedim(-1, 1) for one in graph(image.movedim(1, -1).flip(-1)))
     both = F.interpolate(torch.minimum(before, mask), size=big.shape[2:], mode="bilinear")
-    return paste(big, shown.flip(1), both)
+    return pasted(big, shown.flip(1), both)
 
 
 def scores(identity, composite, means, source, to):
@@ -177,7 +172,7 @@ def real(given):
                         seen, target = (torch.full((len(tested),), one) for one in (person, to))
                         with torch.no_grad():
                             shown = model.generator(image, target, source, mask).image
-                        figures.append(scores(identity, paste(big, shown, big_mask), means, seen, target))
+                        figures.append(scores(identity, pasted(big, shown, big_mask), means, seen, target))
             rows.append((name, average(figures)))
         for name, source in (("live: not told", None), ("live: stranger, 32 frames", model.stranger(frames[:32]))):
             figures = []
